@@ -1,0 +1,22 @@
+//! Thin clients of everybody bouquet asks for something: clouds, the tailnet, DNS, the Image Factory.
+//!
+//! Each vendor's room has pure request builders and response parsers that make [`wire::Call`]s, and one [`Error`]
+//! sorts what every vendor can say. A cloud is also a [`Cloud`]: the narrow boundary through which the planner and the
+//! engine see every cloud alike.
+//!
+//! ```text
+//! Cluster ──Cloud::wanted──▶ [Wanted …]          pure: what this cluster needs here, with what each one needs first
+//!   world ──Cloud::find────▶ [Found …]           what is there: ours by mark, foreign by name
+//!            Cloud::create / update / delete     one effect each, through a Line
+//! ```
+//!
+//! This crate refuses to retry or to sleep by itself: waiting is [`wire::Line`]'s.
+
+mod cloud;
+mod error;
+
+pub use cloud::{
+    Arch, Cloud, Finding, Found, Given, Image, ImageOrder, Key, Money, Need, NeedMachine, Offer, Openness, Power,
+    Progress, State, Stock, Wanted,
+};
+pub use error::{Error, Why};
