@@ -1,1 +1,41 @@
+//! The greenhouse: a simulated world of clouds, machines and networks that speaks the vendors' own protocols.
+//!
+//! It stands behind demo, rehearsal and tests. Two ways in, one code: *in process*, [`Greenhouse::wire`] is a
+//! [`wire::Wire`] whose calls reach the emulators directly under whatever clock the runtime has; *served*,
+//! [`Greenhouse::serve`] puts the same emulators on loopback sockets with real TLS.
+//!
+//! ```text
+//!            operator ──Wire / sockets / proxy──▶ Net: names, addresses, firewalls, mesh policy, TLS
+//!                                                  │ Endpoint (HTTP service or byte stream)
+//!   vendors: hetzner · oci · tailscale · cloudflare · factory · s3        nodes: talos · kube · rescue (SSH)
+//!                    │ make, power, delete                                   ▲ boot
+//!                    └────────────▶ Machine: disk bytes, user data, firmware ┘
+//! ```
+//!
+//! A machine acts only on the bytes that reach it. This crate refuses to know the product: it never imports
+//! `clouds`, `talos`, `addons`, `plan` or `engine`, so that one misspelt field cannot pass on both sides.
 
+mod cloudflare;
+mod dns;
+mod factory;
+mod fault;
+mod handshake;
+mod hetzner;
+mod inventory;
+mod journal;
+mod kube;
+mod machine;
+mod net;
+mod oci;
+mod rescue;
+mod s3;
+mod serve;
+mod tailscale;
+mod talos;
+mod world;
+
+pub use fault::{CATALOGUE, FaultError};
+pub use journal::Entry;
+pub use net::Cut;
+pub use serve::{ServeError, Serving};
+pub use world::{Greenhouse, GreenhouseError, Options, Stage};

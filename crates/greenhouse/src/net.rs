@@ -1,0 +1,428 @@
+//! The network: who reaches what, by which name or address, through which firewall, with which handshake.
+//!
+//! Everything that talks in this world, the product's wire as well as a node's kubelet, goes through
+//! [`World::connect`] and, for HTTP, [`World::exchange`]; so faults, firewalls, latency and the journal hold for all.
+
+use crate::fault::Transport;
+use crate::handshake;
+use crate::machine::{self, MachineId};
+use crate::world::{State, World};
+use crate::{dns, journal, tailscale};
+use axum::Router;
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http_body_util::BodyExt;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Notify;
+use tower::ServiceExt;
+use wire::{Body, Error, Route, Stream, Target, Wire};
+
+/// The operator's public address; TEST-NET-3.
+pub(crate) const OPERATOR: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 50));
+/// How long a connection attempt into the void lasts before it is given up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Who is talking.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum From {
+    /// The operator's machine: on the internet and on the tailnet.
+    Operator,
+    /// A machine of some cloud; on the tailnet once its node has joined.
+    Machine(MachineId),
+}
+
+/// What a server sees of its client. In every request's extensions.
+#[derive(Clone, Debug)]
+pub(crate) struct Peer {
+    /// Where the packets seem to come from: a public or a mesh address.
+    pub address: IpAddr,
+    /// Who it really is; for routing back, never for authorisation.
+    pub from: From,
+    /// The client certificate chain, DER, leaf first, already verified against the endpoint's client CAs.
+    pub certificates: Option<Vec<Vec<u8>>>,
+}
+
+/// Something that listens.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    /// For journal and faults: a vendor's word (`hetzner`) or `name:port` of a machine.
+    pub name: String,
+    /// What fault rules call it: a vendor's word, or `node`.
+    pub vendor: &'static str,
+    /// TLS it speaks, if any.
+    pub tls: Option<ServerTls>,
+    /// What it does with a connection.
+    pub serves: Serves,
+}
+
+/// What an endpoint does with a connection.
+#[derive(Clone)]
+pub(crate) enum Serves {
+    /// HTTP/1.1 and HTTP/2, gRPC included.
+    Http(Router),
+    /// Bytes: the handler owns the stream until it is done.
+    Bytes(Arc<dyn Fn(Box<dyn Stream>, Peer) -> BoxFuture<'static, ()> + Send + Sync>),
+}
+
+/// A server's side of TLS.
+#[derive(Clone)]
+pub(crate) enum ServerTls {
+    /// A certificate from a CA that everybody trusts, for exactly the names it is reached by.
+    Public,
+    /// A certificate of the server's own.
+    Own(Arc<OwnTls>),
+}
+
+/// A server's own certificate and whom it asks for one.
+pub(crate) struct OwnTls {
+    /// DER, leaf first.
+    pub chain: Vec<Vec<u8>>,
+    /// PKCS#8 DER.
+    pub key: Vec<u8>,
+    /// Whom it believes about clients.
+    pub clients: ClientAuth,
+}
+
+/// What a server asks of its clients.
+pub(crate) enum ClientAuth {
+    /// Nothing.
+    Nobody,
+    /// A certificate from one of these CAs (DER), or no connection.
+    Required(Vec<Vec<u8>>),
+    /// A certificate from one of these CAs, or none.
+    Optional(Vec<Vec<u8>>),
+}
+
+/// Cuts the product off, as `kill -9` would: from then on none of its calls ever returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cut {
+    /// Before the product's call number N (from 0) is seen by anybody.
+    Before(u64),
+    /// After it has taken effect, before its answer arrives.
+    After(u64),
+}
+
+/// Vendors' endpoints, and what counts the product's calls.
+pub(crate) struct Net {
+    /// `(host name, port)` → endpoint. Filled by each vendor's `mount`.
+    vendors: BTreeMap<(String, u16), Endpoint>,
+    cut: Option<Cut>,
+    calls: u64,
+    was_cut: bool,
+    notice: Arc<Notify>,
+}
+
+impl Net {
+    pub(crate) fn new() -> Self {
+        Net { vendors: BTreeMap::new(), cut: None, calls: 0, was_cut: false, notice: Arc::default() }
+    }
+
+    /// Puts a vendor's endpoint on the internet under its own host name, port 443 with a public certificate.
+    pub(crate) fn mount(&mut self, host: &str, vendor: &'static str, router: Router) {
+        let serves = Serves::Http(router);
+        let endpoint = Endpoint { name: vendor.to_owned(), vendor, tls: Some(ServerTls::Public), serves };
+        self.vendors.insert((host.to_owned(), 443), endpoint);
+    }
+
+    /// Every vendor endpoint: host name, endpoint.
+    pub(crate) fn vendors(&self) -> impl Iterator<Item = (&str, &Endpoint)> {
+        self.vendors.iter().map(|((host, _), endpoint)| (host.as_str(), endpoint))
+    }
+
+    pub(crate) fn set_cut(&mut self, cut: Option<Cut>) {
+        self.cut = cut;
+        self.calls = 0;
+        self.was_cut = false;
+        self.notice = Arc::default();
+    }
+
+    pub(crate) fn cut_notice(&self) -> Arc<Notify> {
+        self.notice.clone()
+    }
+
+    /// Counts a call of the product; returns its number, or `None` if the product is cut off before it.
+    fn begin(&mut self) -> Option<u64> {
+        if self.was_cut {
+            return None;
+        }
+        let number = self.calls;
+        self.calls += 1;
+        if self.cut == Some(Cut::Before(number)) {
+            self.cut_now();
+            return None;
+        }
+        Some(number)
+    }
+
+    /// Whether the product still hears the answer of call `number`.
+    fn end(&mut self, number: u64) -> bool {
+        if self.cut == Some(Cut::After(number)) {
+            self.cut_now();
+        }
+        !self.was_cut
+    }
+
+    fn cut_now(&mut self) {
+        self.was_cut = true;
+        self.notice.notify_one();
+    }
+}
+
+impl World {
+    /// Finds what listens at `host:port` as seen from `from`, or fails as a connection attempt would, after as long.
+    pub(crate) async fn connect(
+        &self,
+        from: From,
+        route: Route,
+        host: &str,
+        port: u16,
+    ) -> Result<(Endpoint, Peer), Error> {
+        let authority = format!("{host}:{port}");
+        let vendor = self.with(|state| state.net.vendors.get(&(host.to_owned(), port)).cloned());
+        if let Some(endpoint) = vendor {
+            self.delay(Duration::from_millis(20)).await;
+            let address = self.with(|state| public_address(state, from));
+            return Ok((endpoint, Peer { address, from, certificates: None }));
+        }
+        let to = match host.parse::<IpAddr>() {
+            Ok(address) => address,
+            Err(_) => {
+                let found = self.with(|state| dns::resolve(state, from, host));
+                found.into_iter().next().ok_or_else(|| Error::NoSuchHost(host.to_owned()))?
+            }
+        };
+        match self.with(|state| admit(self, state, from, route, to, port)) {
+            Admission::Open(endpoint, peer, latency) => {
+                self.delay(latency).await;
+                Ok((*endpoint, peer))
+            }
+            Admission::Closed => {
+                self.delay(Duration::from_millis(30)).await;
+                Err(Error::Refused(authority))
+            }
+            Admission::Void => {
+                self.delay(CONNECT_TIMEOUT).await;
+                Err(Error::TimedOut(authority))
+            }
+        }
+    }
+
+    /// Sends one request to an endpoint that has been connected to: latency, faults, journal, and the service itself.
+    pub(crate) async fn exchange(
+        &self,
+        endpoint: &Endpoint,
+        peer: Peer,
+        mut request: http::Request<Body>,
+    ) -> Result<http::Response<Body>, Error> {
+        let Serves::Http(router) = &endpoint.serves else {
+            return Err(Error::Broken { host: endpoint.name.clone(), reason: "that port speaks no HTTP".into() });
+        };
+        let method = request.method().as_str().to_owned();
+        let path = request.uri().path().to_owned();
+        let from = peer.from;
+        let (seq, transport) = self.with(|state| {
+            let at_ms = state.now().as_millisecond();
+            let seq = state.journal.open(at_ms, &endpoint.name, &method, &path);
+            (seq, state.faults.transport(endpoint.vendor, &method, &path))
+        });
+        let broken = |reason: &str| Error::Broken { host: endpoint.name.clone(), reason: reason.to_owned() };
+        let instead = match &transport {
+            Some(Transport::LoseRequest) => return Err(broken("connection reset")),
+            Some(Transport::Hang) => std::future::pending().await,
+            Some(Transport::Slow(seconds)) => {
+                self.delay(Duration::from_secs(*seconds)).await;
+                None
+            }
+            Some(Transport::Html) => Some(page(502, "text/html", HTML)),
+            Some(Transport::Garbage) => Some(page(200, "application/json", "\u{1}\u{2}not json")),
+            Some(Transport::Status(code)) => Some(refusal(endpoint.vendor, *code)),
+            Some(Transport::LoseAnswer | Transport::Truncate) | None => None,
+        };
+        let response = if let Some(response) = instead {
+            response
+        } else {
+            request.extensions_mut().insert(peer);
+            self.delay(Duration::from_millis(15)).await;
+            let answered = router.clone().oneshot(request.map(axum::body::Body::new)).await;
+            answered.unwrap_or_else(|never| match never {}).map(Body::new)
+        };
+        let status = response.status().as_u16();
+        self.with(|state| {
+            state.journal.close(seq, status);
+            if from == From::Operator && journal::is_mutating(&method, &path) {
+                state.note(format_args!("call: {} {method} {} {status}", endpoint.name, shape(&path)));
+            }
+        });
+        match transport {
+            Some(Transport::LoseAnswer) => Err(broken("connection reset before the answer")),
+            Some(Transport::Truncate) => truncate(response).await.map_err(|_| broken("truncated")),
+            _ => Ok(response),
+        }
+    }
+}
+
+const HTML: &str = "<html><head><title>502 Bad Gateway</title></head><body>cloudy</body></html>";
+
+fn page(status: u16, kind: &str, text: &'static str) -> http::Response<Body> {
+    let response = http::Response::builder().status(status).header("content-type", kind);
+    response.body(Body::from(Bytes::from_static(text.as_bytes()))).unwrap_or_default()
+}
+
+/// A vendor's own shape of an error with this status.
+fn refusal(vendor: &str, code: u16) -> http::Response<Body> {
+    let text = match vendor {
+        "hetzner" => {
+            let word = match code {
+                401 => "unauthorized",
+                403 => "forbidden",
+                409 => "conflict",
+                423 => "locked",
+                429 => "rate_limit_exceeded",
+                503 => "unavailable",
+                _ => "server_error",
+            };
+            serde_json::json!({"error": {"code": word, "message": format!("emulated {word}"), "details": null}})
+        }
+        "oci" => {
+            let word = match code {
+                401 => "NotAuthenticated",
+                404 => "NotAuthorizedOrNotFound",
+                409 => "IncorrectState",
+                429 => "TooManyRequests",
+                _ => "InternalError",
+            };
+            serde_json::json!({"code": word, "message": format!("emulated {word}")})
+        }
+        "cloudflare" => serde_json::json!({
+            "success": false, "result": null, "messages": [],
+            "errors": [{"code": if code == 429 { 971 } else { 10_000 }, "message": "emulated error"}],
+        }),
+        _ => serde_json::json!({"message": format!("emulated status {code}")}),
+    };
+    let response = http::Response::builder().status(code).header("content-type", "application/json");
+    response.body(Body::from(Bytes::from(text.to_string()))).unwrap_or_default()
+}
+
+async fn truncate(response: http::Response<Body>) -> Result<http::Response<Body>, wire::BoxError> {
+    let (head, body) = response.into_parts();
+    let whole = BodyExt::collect(body).await?.to_bytes();
+    let half = whole.slice(..whole.len() / 2);
+    Ok(http::Response::from_parts(head, Body::from(half)))
+}
+
+/// A path with ids taken out, so that the event log does not depend on how ids are drawn.
+fn shape(path: &str) -> String {
+    let shaped = path.split('/').map(|segment| {
+        let is_id = segment.len() > 3 && segment.bytes().any(|byte| byte.is_ascii_digit());
+        if is_id { "*" } else { segment }
+    });
+    shaped.collect::<Vec<_>>().join("/")
+}
+
+enum Admission {
+    Open(Box<Endpoint>, Peer, Duration),
+    /// Nothing listens there: a reset at once.
+    Closed,
+    /// Dropped, or nobody there.
+    Void,
+}
+
+fn admit(world: &World, state: &mut State, from: From, route: Route, to: IpAddr, port: u16) -> Admission {
+    let over_mesh = tailscale::is_mesh(to);
+    if over_mesh && from == From::Operator && route == Route::Direct {
+        return Admission::Void;
+    }
+    let (machine, source) = if over_mesh {
+        let Some(source) = tailscale::address_of(state, from) else { return Admission::Void };
+        if !tailscale::admits(state, source, to, port) {
+            return Admission::Void;
+        }
+        let Some(machine) = tailscale::machine_at(state, to) else { return Admission::Void };
+        (machine, source)
+    } else {
+        let source = public_address(state, from);
+        let Some(machine) = machine::at(state, to) else { return Admission::Void };
+        if !machine::admits(state, machine, source, port) {
+            return Admission::Void;
+        }
+        (machine, source)
+    };
+    let latency = machine::latency(state, from, machine);
+    match machine::endpoint(world, state, machine, source, port) {
+        machine::Port::Open(endpoint) => {
+            Admission::Open(endpoint, Peer { address: source, from, certificates: None }, latency)
+        }
+        machine::Port::Closed => Admission::Closed,
+        machine::Port::Filtered => Admission::Void,
+    }
+}
+
+fn public_address(state: &State, from: From) -> IpAddr {
+    match from {
+        From::Operator => OPERATOR,
+        From::Machine(id) => {
+            let public = state.machines.get(&id).and_then(|machine| machine.public.first().copied());
+            public.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+        }
+    }
+}
+
+/// A [`Wire`] for somebody in this world.
+pub(crate) struct Outside {
+    world: World,
+    from: From,
+}
+
+impl Outside {
+    pub(crate) fn new(world: World, from: From) -> Self {
+        Outside { world, from }
+    }
+}
+
+impl Wire for Outside {
+    fn call(
+        &self,
+        target: &Target,
+        request: http::Request<Body>,
+    ) -> BoxFuture<'static, Result<http::Response<Body>, Error>> {
+        let (world, from, target) = (self.world.clone(), self.from, target.clone());
+        Box::pin(async move {
+            let number = match from {
+                From::Operator => world.with(|state| state.net.begin()),
+                From::Machine(_) => Some(0),
+            };
+            let Some(number) = number else { return std::future::pending().await };
+            let answer = async {
+                let (endpoint, mut peer) = world.connect(from, target.route, &target.host, target.port).await?;
+                peer.certificates = handshake::check(&target, endpoint.tls.as_ref(), world.now())?;
+                world.exchange(&endpoint, peer, request).await
+            };
+            let answer = answer.await;
+            if from == From::Operator && !world.with(|state| state.net.end(number)) {
+                return std::future::pending().await;
+            }
+            answer
+        })
+    }
+
+    fn open(&self, target: &Target) -> BoxFuture<'static, Result<Box<dyn Stream>, Error>> {
+        let (world, from, target) = (self.world.clone(), self.from, target.clone());
+        Box::pin(async move {
+            let number = match from {
+                From::Operator => world.with(|state| state.net.begin()),
+                From::Machine(_) => Some(0),
+            };
+            let Some(_) = number else { return std::future::pending().await };
+            let (endpoint, peer) = world.connect(from, target.route, &target.host, target.port).await?;
+            let Serves::Bytes(handler) = endpoint.serves else {
+                return Err(Error::Broken { host: target.authority(), reason: "that port speaks HTTP".into() });
+            };
+            let (near, far) = tokio::io::duplex(256 << 10);
+            world.spawn(handler(Box::new(far), peer));
+            Ok(Box::new(near) as Box<dyn Stream>)
+        })
+    }
+}
