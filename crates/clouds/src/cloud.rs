@@ -18,6 +18,9 @@ pub trait Cloud: Send + Sync {
     /// How Talos's Image Factory names this platform: `hcloud`, `oracle`.
     fn platform(&self) -> &'static str;
 
+    /// Whether images live in a region, and must be made anew in each.
+    fn images_have_regions(&self) -> bool;
+
     /// What kinds of resources there can be, in the order in which they are deleted.
     fn kinds(&self) -> &'static [&'static str];
 
@@ -46,6 +49,9 @@ pub trait Cloud: Send + Sync {
 
     /// Deletes; gone already is success. Returns as soon as the cloud has accepted it.
     async fn delete(&self, line: &Line, found: &Found) -> Result<(), Error>;
+
+    /// Sets one label or tag on something of ours and leaves its others alone.
+    async fn mark(&self, line: &Line, found: &Found, label: &str, value: &str) -> Result<(), Error>;
 
     /// Switches a machine.
     async fn power(&self, line: &Line, found: &Found, power: Power) -> Result<(), Error>;
@@ -137,6 +143,11 @@ pub struct Found {
     pub id: String,
     /// Whether it bears this cluster's mark. What does not is never changed.
     pub ours: bool,
+    /// Whether a controller inside the cluster made it for one of our machines (a volume, a load balancer): not
+    /// marked, not wanted, and gone with the cluster.
+    pub left_behind: bool,
+    /// For machines: where and what it is.
+    pub place: Option<CloudPlace>,
     /// From the mark.
     pub node: Option<String>,
     /// How far it is.
@@ -147,6 +158,13 @@ pub struct Found {
     pub addresses: Vec<IpAddr>,
     /// All labels or tags, as found.
     pub labels: BTreeMap<String, String>,
+}
+
+impl Found {
+    /// Whether it is the machine of ours that this node runs on.
+    pub fn is_machine_of(&self, node: &str) -> bool {
+        self.ours && self.place.is_some() && self.node.as_deref() == Some(node)
+    }
 }
 
 /// How far a resource is.

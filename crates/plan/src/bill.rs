@@ -1,0 +1,52 @@
+use crate::observed::Observed;
+use clouds::Money;
+use serde::Serialize;
+use spec::{Cluster, Place};
+use std::collections::BTreeMap;
+
+/// What the cluster costs a month, as the file has it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Bill {
+    /// A line a node, in order of names.
+    pub lines: Vec<BillLine>,
+    /// Sums, by currency; currencies are never added up. Thousandths of the unit.
+    pub total_milli: BTreeMap<String, i64>,
+}
+
+/// What one node costs a month.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BillLine {
+    /// Node.
+    pub node: String,
+    /// Where it is, or would be.
+    pub place: String,
+    /// `None` if nobody knows, or it is the owner's own machine.
+    pub price: Option<Money>,
+    /// `live`, or the date of the table.
+    pub source: String,
+}
+
+/// Adds up what every node costs at the place it has, or at the first place that it would get.
+pub fn bill(cluster: &Cluster, observed: &Observed) -> Bill {
+    let mut bill = Bill::default();
+    for (name, node) in &cluster.nodes {
+        let at = observed.machine(name).and_then(|found| found.place.clone());
+        let first = node.places.iter().find(|place| match place {
+            Place::Cloud(place) => !observed.refused.contains(place),
+            Place::Address(_) => true,
+        });
+        let offer = match (&at, first) {
+            (Some(place), _) => observed.offer(place),
+            (None, Some(Place::Cloud(place))) => observed.offer(place),
+            _ => None,
+        };
+        let price = offer.and_then(|offer| offer.price.clone());
+        if let Some(price) = &price {
+            *bill.total_milli.entry(price.currency.clone()).or_default() += price.milli;
+        }
+        let place = at.map(|place| place.to_string()).or_else(|| first.map(ToString::to_string)).unwrap_or_default();
+        let source = offer.map(|offer| offer.price_source.clone()).unwrap_or_default();
+        bill.lines.push(BillLine { node: name.clone(), place, price, source });
+    }
+    bill
+}

@@ -1,0 +1,302 @@
+use crate::draft::{Draft, maker};
+use crate::observed::{Formation, Observed};
+use crate::places::{self, Placement};
+use crate::removal;
+use crate::steps::{Plan, Report, Step, StepId, Verb};
+use clouds::{Cloud, Found, Image, Need, NeedMachine, Openness, State, Wanted};
+use spec::{CloudPlace, Cluster, FirstContact, Role};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What should be.
+#[derive(Clone, Copy)]
+pub struct Wish<'a> {
+    /// The file.
+    pub cluster: &'a Cluster,
+    /// Every cloud there is a client for.
+    pub clouds: &'a [Arc<dyn Cloud>],
+    /// By cloud name: the schematic id of its images.
+    pub schematics: &'a BTreeMap<String, String>,
+    /// Addresses that may reach machines at first contact; empty: any.
+    pub operators: &'a [IpAddr],
+}
+
+/// Plans the way from what is to what should be.
+pub fn make(wish: &Wish<'_>, observed: &Observed) -> (Plan, Report) {
+    let mut draft = Draft::new();
+    let placed = places::decide(wish, observed, &mut draft);
+    if !observed.has_bundle && observed.found().any(|found| found.ours && found.place.is_some()) {
+        draft.block(
+            "BQ0416",
+            &wish.cluster.name,
+            "machines of this cluster exist, but the secrets bundle that they were made with is not beside the file"
+                .into(),
+            "put bouquet.secrets.age back beside the file, or destroy the cluster",
+        );
+        return draft.finish(Verb::Apply, &wish.cluster.name, observed);
+    }
+    for cloud in wish.clouds {
+        ground(cloud.as_ref(), wish, observed, &placed, &mut draft);
+    }
+    names(wish, observed, &mut draft);
+    for (node, placement) in &placed {
+        machine(node, placement, wish, observed, &mut draft);
+    }
+    formation(wish, observed, &placed, &mut draft);
+    removal::of_nodes(wish, observed, &mut draft);
+    removal::of_leftovers(wish, observed, &placed, &mut draft);
+    draft.finish(Verb::Apply, &wish.cluster.name, observed)
+}
+
+/// What this cluster asks of one cloud.
+pub(crate) fn need(cloud: &dyn Cloud, wish: &Wish<'_>, placed: &BTreeMap<String, Placement>) -> Need {
+    let machines = placed.iter().filter_map(|(node, placement)| match placement {
+        Placement::Cloud { place, arch } if place.cloud == cloud.name() => {
+            let role = wish.cluster.nodes.get(node)?.role;
+            let image = image(wish, place, *arch);
+            Some(NeedMachine { node: node.clone(), role, place: place.clone(), image })
+        }
+        _ => None,
+    });
+    let machines: Vec<NeedMachine> = machines.collect();
+    let first_contact = machines.iter().any(|machine| {
+        let node = wish.cluster.nodes.get(&machine.node);
+        node.is_some_and(|node| node.first_contact == FirstContact::Maintenance)
+    });
+    let talos_from = if first_contact { wish.operators.to_vec() } else { Vec::new() };
+    Need { cluster: wish.cluster.name.clone(), machines, openness: Openness { talos_from } }
+}
+
+fn image(wish: &Wish<'_>, place: &CloudPlace, arch: clouds::Arch) -> Image {
+    let schematic = wish.schematics.get(&place.cloud).cloned().unwrap_or_default();
+    Image { region: place.region.clone(), arch, schematic, talos: wish.cluster.talos.to_string() }
+}
+
+/// The resources that machines of one cloud stand on.
+fn ground(
+    cloud: &dyn Cloud,
+    wish: &Wish<'_>,
+    observed: &Observed,
+    placed: &BTreeMap<String, Placement>,
+    draft: &mut Draft,
+) {
+    for wanted in cloud.wanted(&need(cloud, wish, placed)) {
+        if wanted.is_machine {
+            continue;
+        }
+        let after: Vec<StepId> = wanted.needs.iter().map(maker).collect();
+        match found(observed, &wanted) {
+            None => drop(draft.add(Step::CreateResource { wanted }, after)),
+            Some(found) if !found.ours => foreign(found, draft),
+            Some(found) if differs(found, &wanted) => {
+                let found = found.clone();
+                draft.add(Step::UpdateResource { found, wanted }, after);
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+pub(crate) fn found<'a>(observed: &'a Observed, wanted: &Wanted) -> Option<&'a Found> {
+    let same = |found: &&Found| found.key == wanted.key && found.state != State::Leaving;
+    observed.clouds.get(&wanted.key.cloud)?.found.iter().find(same)
+}
+
+fn foreign(found: &Found, draft: &mut Draft) {
+    draft.block(
+        "BQ0410",
+        found.key.name.clone(),
+        format!("{} exists (id {}) and does not bear this cluster's mark", found.key, found.id),
+        "rename or remove it, or give the cluster another name; bouquet never touches what is not its own",
+    );
+}
+
+/// Whether a setting that both sides know has another value.
+fn differs(found: &Found, wanted: &Wanted) -> bool {
+    let Some(settings) = wanted.spec.as_object() else { return found.spec != wanted.spec };
+    settings.iter().any(|(name, value)| found.spec.get(name).is_some_and(|there| there != value))
+}
+
+/// The API name is made before any machine, because nodes remember for half an hour that a name was not there.
+fn names(wish: &Wish<'_>, observed: &Observed, draft: &mut Draft) {
+    let (Some(name), Some(zone)) = (wish.cluster.api_name(), &observed.zone) else { return };
+    if let Some(other) = zone.records.iter().find(|record| record.name == name && record.api_node.is_none()) {
+        draft.block(
+            "BQ0415",
+            name,
+            format!("there is a {} record of that name (→ {}) that is not ours", other.kind, other.content),
+            "remove the record, or choose another domain",
+        );
+        return;
+    }
+    for node in wish.cluster.with_role(Role::ControlPlane) {
+        let record = zone.records.iter().find(|record| record.api_node.as_deref() == Some(node));
+        let address = observed.device(node).and_then(|device| device.address).map(|address| address.to_string());
+        if record.is_some_and(|record| Some(&record.content) == address.as_ref()) {
+            continue;
+        }
+        let name = name.clone();
+        let mut after = vec![format!("join/{node}")];
+        if record.is_none() && address.is_none() {
+            after.push(draft.add(Step::ReserveName { name: name.clone(), node: node.into() }, []));
+        }
+        let record = record.map(|record| record.id.clone());
+        draft.add(Step::PointName { name, node: node.into(), record }, after);
+    }
+}
+
+/// One node's way from nothing to the mesh.
+fn machine(node: &str, placement: &Placement, wish: &Wish<'_>, observed: &Observed, draft: &mut Draft) {
+    let join = || Step::JoinMesh { node: node.to_owned() };
+    let on_mesh = observed.device(node).is_some_and(|device| device.connected && device.address.is_some());
+    if let Some(other) = observed.devices.iter().find(|device| !device.ours && device.name == node) {
+        draft.block(
+            "BQ0418",
+            node,
+            format!("another device on the tailnet is called {:?}; the node would become {node}-1", other.name),
+            "rename that device in the tailnet's console, or give the node another name",
+        );
+        return;
+    }
+    let (place, arch) = match placement {
+        Placement::Own(address) => {
+            if !on_mesh {
+                let introduce = Step::Introduce { node: node.into(), address: Some(*address) };
+                let introduced = draft.add(introduce, reserved(wish));
+                draft.add(join(), [introduced]);
+            }
+            return;
+        }
+        Placement::Cloud { place, arch } => (place, *arch),
+    };
+    match observed.machine(node) {
+        None => launch(node, place, image(wish, place, arch), wish, observed, draft),
+        Some(found) => {
+            let mut after = Vec::new();
+            if found.state == State::Off {
+                after.push(draft.add(Step::PowerOn { node: node.into(), found: found.clone() }, []));
+            }
+            if !on_mesh {
+                after.extend(introduced(node, wish, after.clone(), draft));
+                draft.add(join(), after);
+            }
+        }
+    }
+}
+
+fn reserved(wish: &Wish<'_>) -> Vec<StepId> {
+    wish.cluster.with_role(Role::ControlPlane).map(|node| format!("reserve-name/{node}")).collect()
+}
+
+fn introduced(node: &str, wish: &Wish<'_>, after: Vec<StepId>, draft: &mut Draft) -> Option<StepId> {
+    let contact = wish.cluster.nodes.get(node)?.first_contact;
+    (contact == FirstContact::Maintenance)
+        .then(|| draft.add(Step::Introduce { node: node.into(), address: None }, after))
+}
+
+fn launch(node: &str, place: &CloudPlace, image: Image, wish: &Wish<'_>, observed: &Observed, draft: &mut Draft) {
+    let Some(cloud) = wish.clouds.iter().find(|cloud| cloud.name() == place.cloud) else { return };
+    let Some(spec) = wish.cluster.nodes.get(node) else { return };
+    let machine = NeedMachine { node: node.into(), role: spec.role, place: place.clone(), image: image.clone() };
+    let need = Need { cluster: wish.cluster.name.clone(), machines: vec![machine], openness: Openness::default() };
+    let Some(wanted) = cloud.wanted(&need).into_iter().find(|wanted| wanted.is_machine) else { return };
+    if let Some(other) = found(observed, &wanted).filter(|found| !found.ours) {
+        return foreign(other, draft);
+    }
+    let mut after: Vec<StepId> = wanted.needs.iter().map(maker).collect();
+    after.extend(reserved(wish));
+    after.extend(imaged(cloud.as_ref(), place, &image, observed, draft));
+    for stale in observed.devices.iter().filter(|device| device.ours && device.hostname == node) {
+        after.push(draft.add(Step::DeleteDevice { id: stale.id.clone(), name: stale.name.clone() }, []));
+    }
+    let step =
+        Step::LaunchMachine { node: node.into(), wanted, image, place: place.clone(), contact: spec.first_contact };
+    let launched = draft.add(step, after);
+    draft.cost(&launched, observed.offer(place).and_then(|offer| offer.price.clone()));
+    let mut after = vec![launched];
+    after.extend(introduced(node, wish, after.clone(), draft));
+    draft.add(Step::JoinMesh { node: node.into() }, after);
+}
+
+/// The step that makes the image, if it is not there.
+fn imaged(
+    cloud: &dyn Cloud,
+    place: &CloudPlace,
+    image: &Image,
+    observed: &Observed,
+    draft: &mut Draft,
+) -> Option<StepId> {
+    let have = observed.clouds.get(&place.cloud).map(|seen| seen.images.as_slice()).unwrap_or_default();
+    let mut same = have.iter().filter(|(of, found)| {
+        let here = of.region.is_empty() || of.region == image.region;
+        let same = of.arch == image.arch && of.schematic == image.schematic && of.talos == image.talos;
+        here && same && found.ours && !matches!(found.state, State::Broken(_) | State::Leaving | State::Pending)
+    });
+    if same.next().is_some() {
+        if let Some((_, extra)) = same.next() {
+            let text = format!("a second image bears the same marks (id {}); the first is used", extra.id);
+            draft.note(extra.key.name.clone(), text);
+        }
+        return None;
+    }
+    let mut image = image.clone();
+    if !cloud.images_have_regions() {
+        image.region.clear();
+    }
+    Some(draft.add(Step::MakeImage { cloud: cloud.name().into(), image, builder: place.clone() }, []))
+}
+
+/// From machines on the mesh to Ready nodes: bootstrap once, then everybody joins.
+fn formation(wish: &Wish<'_>, observed: &Observed, placed: &BTreeMap<String, Placement>, draft: &mut Draft) {
+    let chosen = match observed.formation() {
+        Formation::Formed(_) => None,
+        Formation::Unborn => wish.cluster.with_role(Role::ControlPlane).find(|node| placed.contains_key(*node)),
+        Formation::Begun(machine) => {
+            let of = observed.found().find(|found| found.ours && found.id == machine);
+            let node = of.and_then(|found| found.node.as_deref());
+            if node.is_none() {
+                draft.block(
+                    "BQ0412",
+                    &wish.cluster.name,
+                    format!("the cluster was bootstrapped on machine {machine}, which is gone"),
+                    "restore it from a backup, or destroy it and apply again",
+                );
+                return;
+            }
+            node
+        }
+    };
+    let mut formed = None;
+    if let Some(node) = chosen {
+        let after = [format!("join/{node}"), format!("introduce/{node}"), format!("point-name/{node}")];
+        formed = Some(draft.add(Step::Bootstrap { node: node.into() }, after));
+    }
+    let first = chosen.map(|node| format!("ready/{node}"));
+    let mut joining: Option<StepId> = first;
+    for (node, spec) in wish.cluster.nodes.iter().filter(|(node, _)| placed.contains_key(*node)) {
+        let ready = observed.kubernetes.as_ref().and_then(|nodes| nodes.get(node)).is_some_and(|seen| seen.ready);
+        let changed = observed.nodes.get(node).map(|seen| seen.differences.as_slice()).unwrap_or_default();
+        let mut after = vec![format!("join/{node}"), format!("power-on/{node}")];
+        if !changed.is_empty() {
+            after.push(draft.add(Step::Configure { node: node.clone(), differences: changed.to_vec() }, after.clone()));
+        }
+        let waits = draft.has(&format!("join/{node}")) || draft.has(&format!("power-on/{node}"));
+        if ready && !waits && after.len() == 2 && formed.is_none() {
+            continue;
+        }
+        after.extend(formed.clone());
+        // etcd takes one learner at a time: control planes become ready one after the other.
+        if spec.role == Role::ControlPlane && chosen != Some(node.as_str()) {
+            after.extend(joining.clone());
+            joining = Some(format!("ready/{node}"));
+        }
+        draft.add(Step::AwaitReady { node: node.clone() }, after);
+    }
+}
+
+/// Names of all resources that are wanted, machines included.
+pub(crate) fn wanted_keys(wish: &Wish<'_>, placed: &BTreeMap<String, Placement>) -> BTreeSet<clouds::Key> {
+    let all = wish.clouds.iter().flat_map(|cloud| cloud.wanted(&need(cloud.as_ref(), wish, placed)));
+    all.map(|wanted| wanted.key).collect()
+}
