@@ -1,3 +1,4 @@
+use crate::options::{Acme, Extra, Mesh, Rfc2136, Watcher};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,6 +32,14 @@ pub struct Cluster {
     pub backup: Option<Backup>,
     /// Talos patches (YAML text) for every node, merged before a node's own.
     pub patches: Vec<String>,
+    /// What joins the nodes.
+    pub mesh: Mesh,
+    /// The account that certificates are asked for with; used only where [`Cluster::certificates`] issues any.
+    pub acme: Acme,
+    /// How the watcher runs.
+    pub watcher: Watcher,
+    /// What users add beside the add-ons.
+    pub extra: Extra,
 }
 
 /// One machine of the cluster.
@@ -183,6 +192,8 @@ pub struct Dns {
 pub enum DnsProvider {
     /// Cloudflare's API.
     Cloudflare,
+    /// Dynamic updates (RFC 2136), as BIND, Knot and PowerDNS take them.
+    Rfc2136(Rfc2136),
 }
 
 /// What stores volumes.

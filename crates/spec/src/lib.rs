@@ -10,11 +10,35 @@
 //!
 //! This crate refuses to touch the network, the clock, the file system or the environment.
 
+mod backup;
+mod catalogue;
 mod cluster;
+mod code;
+mod document;
 mod fault;
+mod fields;
+mod fleet;
+mod labels;
+mod names;
+mod network;
+mod nodes;
+mod options;
+mod patches;
+mod place;
+mod read;
+mod services;
+mod size;
+mod tree;
+mod units;
+mod versions;
+mod yaml;
 
 pub use cluster::{
     Backup, Certificates, Cidr, CloudPlace, Cluster, Dns, DnsProvider, FirstContact, Ingress, Network, Node, Place,
     Role, Size, Storage, Taint, Version,
 };
-pub use fault::{Fault, Severity, Span};
+pub use code::CODES;
+pub use fault::{Fault, Severity, Span, line_and_column};
+pub use options::{Acme, Extra, Mesh, Profile, Rfc2136, Watcher};
+pub use read::{Reading, read};
+pub use versions::{DEFAULT_KUBERNETES, DEFAULT_TALOS};
