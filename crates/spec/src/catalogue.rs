@@ -11,6 +11,10 @@ pub(crate) struct Catalogue {
     pub(crate) machines: &'static [&'static str],
     /// Whether backups can lie there.
     pub(crate) object_storage: bool,
+    /// Its name at Talos's Image Factory.
+    pub(crate) platform: &'static str,
+    /// Whether a machine type has an Arm processor; all others are amd64.
+    pub(crate) is_arm: fn(&str) -> bool,
     /// Whether the machine type leaves cores and memory open.
     pub(crate) is_flexible: fn(&str) -> bool,
 }
@@ -21,6 +25,8 @@ pub(crate) const CLOUDS: &[Catalogue] = &[
         regions: &["fsn1", "nbg1", "hel1", "ash", "hil", "sin"],
         machines: HETZNER_MACHINES,
         object_storage: true,
+        platform: "hcloud",
+        is_arm: |machine| machine.starts_with("cax"),
         is_flexible: |_| false,
     },
     Catalogue {
@@ -28,6 +34,9 @@ pub(crate) const CLOUDS: &[Catalogue] = &[
         regions: OCI_REGIONS,
         machines: OCI_MACHINES,
         object_storage: true,
+        platform: "oracle",
+        // Ampere shapes: VM.Standard.A1.Flex, VM.Standard.A2.Flex, BM.Standard.A1.160.
+        is_arm: |machine| machine.split('.').any(|part| matches!(part, "A1" | "A2" | "A4")),
         is_flexible: |machine| machine.ends_with(".Flex"),
     },
 ];

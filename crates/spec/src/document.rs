@@ -4,7 +4,7 @@ use crate::cluster::{
 };
 use crate::code;
 use crate::fault::{Faults, help};
-use crate::fields::{At, Fields, spelling, text};
+use crate::fields::{At, Fields, text};
 use crate::fleet::check_fleet;
 use crate::names;
 use crate::network::read_network;
@@ -181,7 +181,7 @@ fn or_default<N, T: Default>(written: Option<N>, read: impl FnOnce(N) -> Option<
 }
 
 fn read_name(node: &Node, faults: &mut Faults) -> Option<String> {
-    let name = spelling(node, "`cluster`", faults)?;
+    let name = text(node, "`cluster`", faults)?;
     names::check_label(&name, "the cluster", faults).then(|| name.value.to_owned())
 }
 

@@ -83,10 +83,8 @@ fn read_range(node: &Node, key: &str, faults: &mut Faults) -> Option<At<Cidr>> {
 
 fn without_host_bits(text: &str) -> Option<Cidr> {
     let (base, prefix) = text.split_once('/')?;
-    let prefix = prefix.parse::<u8>().ok().filter(|prefix| *prefix <= 32)?;
-    let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-    let base = Ipv4Addr::from(u32::from(base.parse::<Ipv4Addr>().ok()?) & mask);
-    Some(Cidr { base, prefix })
+    let prefix = prefix.parse().ok().filter(|prefix| *prefix <= 32)?;
+    Some(Cidr::around(base.parse().ok()?, prefix))
 }
 
 fn check_taken(range: &At<Cidr>, key: &str, faults: &mut Faults) {

@@ -7,7 +7,7 @@
 use crate::Span;
 use crate::tree::{Entry, Node, Value};
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, Location, MessageFormatter, NonFiniteFloatPolicy, Options, Spanned};
 use std::fmt;
 
@@ -34,6 +34,12 @@ pub(crate) fn parse_all(text: &str) -> Result<Vec<Node>, Refusal> {
         Ok(documents) => Ok(documents.into_iter().map(|raw| raw.settle(text)).collect()),
         Err(error) => Err(refusal(text, &error)),
     }
+}
+
+/// Parses one document of a fixed shape, as bouquet writes them itself; the first fault is all there is.
+pub(crate) fn parse_typed<T: DeserializeOwned>(text: &str) -> Result<T, Refusal> {
+    let strict = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
+    serde_saphyr::from_str_with_options(text, strict).map_err(|error| refusal(text, &error))
 }
 
 /// Writes a value as YAML text.

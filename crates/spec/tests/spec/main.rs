@@ -2,7 +2,10 @@
 
 mod accepted;
 mod broken;
+mod lock;
+mod pages;
 mod properties;
+mod schema;
 
 use spec::{Reading, Severity, line_and_column};
 use std::fmt::Write;
