@@ -3,7 +3,7 @@ use crate::catalogue::{self, CLOUDS};
 use crate::cluster::{Backup, Place};
 use crate::code;
 use crate::fault::{Faults, did_you_mean, help};
-use crate::fields::{At, Fields, shown, text};
+use crate::fields::{At, Fields, Part, Unreadable, shown, text};
 use crate::tree::{Entry, Value};
 use crate::units;
 
@@ -21,34 +21,41 @@ pub(crate) struct BackupWish {
     span: Span,
 }
 
-/// Reads `backup`: a location, a mapping, or `none`. The outer `None` is an unreadable one.
-pub(crate) fn read_backup(entry: &Entry, faults: &mut Faults) -> Option<Option<BackupWish>> {
-    let (to, every_s, keep_s) = if let Value::Map(_) = &entry.value.value {
-        let fields = Fields::read(&entry.value, "`backup`", &entry.key_span, BACKUP_KEYS, faults)?;
-        let duration = |key: &str, default: u64, faults: &mut Faults| match fields.get(key) {
-            Some(node) => units::seconds(node, &format!("`{key}` of `backup`"), faults),
-            None => Some(At { value: default, span: entry.key_span.clone() }),
-        };
-        let every_s = duration("every", EVERY_S_DEFAULT, faults);
-        let keep_s = duration("keep", KEEP_S_DEFAULT, faults);
-        if let (Some(every), Some(keep)) = (&every_s, &keep_s)
-            && keep.value < every.value
-        {
-            let message = "backups are gone before the next one is made";
-            faults.error(code::BAD_BACKUP, &keep.span, message, help("make `keep` longer than `every`"));
+/// Reads `backup`: a location, a mapping, or `none`.
+pub(crate) fn read_backup(entry: &Entry, faults: &mut Faults) -> Part<BackupWish> {
+    match &entry.value.value {
+        Value::Text(none) if none == "none" => Ok(None),
+        Value::Map(_) => read_long(entry, faults).map(Some).ok_or(Unreadable),
+        _ => {
+            let to = text(&entry.value, "`backup`", faults).ok_or(Unreadable)?;
+            let (bucket, place) = location(&to, faults).ok_or(Unreadable)?;
+            Ok(Some(wish(bucket, place, to.span, EVERY_S_DEFAULT, KEEP_S_DEFAULT)))
         }
-        let to = fields.require("to", "s3://bouquet-backups@hetzner/nbg1", faults)?;
-        (text(to, "`to` of `backup`", faults)?, every_s?.value, keep_s?.value)
-    } else {
-        let to = text(&entry.value, "`backup`", faults)?;
-        if to.value == "none" {
-            return Some(None);
-        }
-        (to, EVERY_S_DEFAULT, KEEP_S_DEFAULT)
+    }
+}
+
+fn read_long(entry: &Entry, faults: &mut Faults) -> Option<BackupWish> {
+    let fields = Fields::read(&entry.value, "`backup`", &entry.key_span, BACKUP_KEYS, faults)?;
+    let mut duration = |key: &str, default: u64| match fields.get(key) {
+        Some(node) => units::seconds(node, &format!("`{key}` of `backup`"), faults),
+        None => Some(At { value: default, span: entry.key_span.clone() }),
     };
+    let (every_s, keep_s) = (duration("every", EVERY_S_DEFAULT), duration("keep", KEEP_S_DEFAULT));
+    if let (Some(every), Some(keep)) = (&every_s, &keep_s)
+        && keep.value < every.value
+    {
+        let message = "backups are gone before the next one is made";
+        faults.error(code::BAD_BACKUP, &keep.span, message, help("make `keep` longer than `every`"));
+    }
+    let to = fields.require("to", "s3://bouquet-backups@hetzner/nbg1", faults)?;
+    let to = text(to, "`to` of `backup`", faults)?;
     let (bucket, place) = location(&to, faults)?;
+    Some(wish(bucket, place, to.span, every_s?.value, keep_s?.value))
+}
+
+fn wish(bucket: String, place: Option<(String, String)>, span: Span, every_s: u64, keep_s: u64) -> BackupWish {
     let (cloud, region) = place.unzip();
-    Some(Some(BackupWish { backup: Backup { bucket, cloud, region, every_s, keep_s }, span: to.span }))
+    BackupWish { backup: Backup { bucket, cloud, region, every_s, keep_s }, span }
 }
 
 fn location(to: &At<&str>, faults: &mut Faults) -> Option<(String, Option<(String, String)>)> {

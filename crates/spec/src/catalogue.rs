@@ -48,19 +48,19 @@ pub(crate) fn find(cloud: &str) -> Option<&'static Catalogue> {
     CLOUDS.iter().find(|known| known.cloud == cloud)
 }
 
-/// Limits of a flexible shape.
+/// The most that a flexible shape takes.
 pub(crate) struct Limits {
-    pub(crate) cpus_max: u32,
-    pub(crate) memory_gib_per_cpu_max: u32,
-    pub(crate) memory_gib_max: u32,
+    pub(crate) cpus: u32,
+    pub(crate) memory_gib_per_cpu: u32,
+    pub(crate) memory_gib: u32,
 }
 
 /// Limits of the shape, if they are known: docs.oracle.com, "Compute Shapes", flexible shapes.
 pub(crate) fn limits(place: &CloudPlace) -> Option<Limits> {
     (place.cloud == "oci" && place.machine == OCI_A1).then_some(Limits {
-        cpus_max: 80,
-        memory_gib_per_cpu_max: 64,
-        memory_gib_max: 512,
+        cpus: 80,
+        memory_gib_per_cpu: 64,
+        memory_gib: 512,
     })
 }
 

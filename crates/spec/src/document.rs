@@ -4,7 +4,7 @@ use crate::cluster::{
 };
 use crate::code;
 use crate::fault::{Faults, help};
-use crate::fields::{At, Fields, text};
+use crate::fields::{At, Fields, Part, part, text};
 use crate::fleet::check_fleet;
 use crate::names;
 use crate::network::read_network;
@@ -56,7 +56,7 @@ struct What {
     kubernetes: Option<Version>,
     nodes: Option<Vec<NodeDraft>>,
     network: Option<Network>,
-    first_contact: Option<Option<FirstContact>>,
+    first_contact: Part<FirstContact>,
     patches: Vec<String>,
 }
 
@@ -77,21 +77,21 @@ impl What {
             kubernetes,
             nodes,
             network: read_network(fields.entry("network"), count, faults),
-            first_contact: optional(fields.get("first-contact"), |node| Some(read_first_contact(node, faults)?.value)),
+            first_contact: part(fields.get("first-contact"), |node| Some(read_first_contact(node, faults)?.value)),
             patches: fields.get("patches").map(|node| read_patches(node, "the cluster", faults)).unwrap_or_default(),
         }
     }
 }
 
-/// What serves and surrounds them. A `None` is a part that was unreadable, an inner one a part that is not wanted.
+/// What serves and surrounds them. A `None` is a part that was unreadable.
 struct Around {
-    domain: Option<Option<String>>,
-    dns: Option<Option<Dns>>,
+    domain: Part<String>,
+    dns: Part<Dns>,
     mesh: Option<Mesh>,
-    storage: Option<Option<Storage>>,
+    storage: Part<Storage>,
     ingress: Option<IngressWish>,
     certificates: Option<(Certificates, Acme)>,
-    backup: Option<Option<BackupWish>>,
+    backup: Part<BackupWish>,
     watcher: Option<Watcher>,
     extra: Option<Extra>,
 }
@@ -101,18 +101,18 @@ impl Around {
         services::check_domain_and_dns(fields.entry("domain"), fields.entry("dns"), faults);
         let has_dns = fields.entry("dns").is_some();
         let names: Vec<&str> = what.nodes.iter().flatten().map(|node| node.name.value.as_str()).collect();
-        let backup = optional(fields.entry("backup"), |entry| backup::read_backup(entry, faults)).map(Option::flatten);
-        if let (Some(Some(wish)), Some(nodes)) = (&backup, &what.nodes) {
+        let backup = fields.entry("backup").map_or(Ok(None), |entry| backup::read_backup(entry, faults));
+        if let (Ok(Some(wish)), Some(nodes)) = (&backup, &what.nodes) {
             let places = nodes.iter().filter_map(|node| Some((node.name.value.as_str(), node.places.as_deref()?)));
             backup::check_distance(wish, places, faults);
         }
         Around {
-            domain: optional(fields.get("domain"), |node| read_domain(node, faults)),
-            dns: optional(fields.entry("dns"), |entry| services::read_dns(entry, faults)),
+            domain: part(fields.get("domain"), |node| read_domain(node, faults)),
+            dns: part(fields.entry("dns"), |entry| services::read_dns(entry, faults)),
             mesh: or_default(fields.entry("mesh"), |entry| services::read_mesh(entry, faults)),
             storage: match fields.get("storage") {
                 Some(node) => services::read_storage(node, faults),
-                None => Some(Some(Storage::OpenEbs)),
+                None => Ok(Some(Storage::OpenEbs)),
             },
             ingress: match fields.entry("ingress") {
                 Some(entry) => services::read_ingress(entry, &names, faults),
@@ -130,21 +130,21 @@ impl Around {
     }
 
     fn settle(self, what: What) -> Option<Cluster> {
-        let cluster_wide = what.first_contact?;
+        let cluster_wide = what.first_contact.ok()?;
         let nodes: BTreeMap<_, _> =
             what.nodes?.into_iter().map(|node| node.settle(cluster_wide)).collect::<Option<_>>()?;
         let (certificates, acme) = self.certificates?;
         Some(Cluster {
             name: what.name?,
-            domain: self.domain?,
+            domain: self.domain.ok()?,
             talos: what.talos?,
             kubernetes: what.kubernetes?,
             network: what.network?,
-            dns: self.dns?,
-            storage: self.storage?,
+            dns: self.dns.ok()?,
+            storage: self.storage.ok()?,
             ingress: settle_ingress(self.ingress?, &nodes),
             certificates,
-            backup: self.backup?.map(|wish| wish.backup),
+            backup: self.backup.ok()?.map(|wish| wish.backup),
             patches: what.patches,
             mesh: self.mesh?,
             acme,
@@ -168,16 +168,8 @@ fn settle_ingress(wish: IngressWish, nodes: &BTreeMap<String, ClusterNode>) -> O
     Some(Ingress { nodes })
 }
 
-/// What is not written is not wanted; what is written and unreadable is a fault already.
-fn optional<N, T>(written: Option<N>, read: impl FnOnce(N) -> Option<T>) -> Option<Option<T>> {
-    match written {
-        Some(written) => read(written).map(Some),
-        None => Some(None),
-    }
-}
-
 fn or_default<N, T: Default>(written: Option<N>, read: impl FnOnce(N) -> Option<T>) -> Option<T> {
-    optional(written, read).map(Option::unwrap_or_default)
+    part(written, read).ok().map(Option::unwrap_or_default)
 }
 
 fn read_name(node: &Node, faults: &mut Faults) -> Option<String> {
@@ -191,12 +183,12 @@ fn read_domain(node: &Node, faults: &mut Faults) -> Option<String> {
 }
 
 fn read_versions(fields: &Fields<'_>, faults: &mut Faults) -> (Option<Version>, Option<Version>) {
-    let talos = optional(fields.get("talos"), |node| read_version(node, "Talos", DEFAULT_TALOS, faults));
+    let talos = part(fields.get("talos"), |node| read_version(node, "Talos", DEFAULT_TALOS, faults));
     let kubernetes =
-        optional(fields.get("kubernetes"), |node| read_version(node, "Kubernetes", DEFAULT_KUBERNETES, faults));
-    if let (Some(talos), Some(kubernetes)) = (&talos, &kubernetes) {
+        part(fields.get("kubernetes"), |node| read_version(node, "Kubernetes", DEFAULT_KUBERNETES, faults));
+    if let (Ok(talos), Ok(kubernetes)) = (&talos, &kubernetes) {
         check_pair(talos.as_ref(), kubernetes.as_ref(), faults);
     }
-    let or = |read: Option<Option<At<Version>>>, default| read.map(|at| at.map_or(default, |at| at.value));
+    let or = |read: Part<At<Version>>, default| read.ok().map(|at| at.map_or(default, |at| at.value));
     (or(talos, DEFAULT_TALOS), or(kubernetes, DEFAULT_KUBERNETES))
 }

@@ -12,6 +12,18 @@ pub(crate) struct At<T> {
     pub(crate) span: Span,
 }
 
+/// What was written could not be read; a fault says so already.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Unreadable;
+
+/// A part that need not be there. What is not written is not wanted.
+pub(crate) type Part<T> = Result<Option<T>, Unreadable>;
+
+/// Reads a part that need not be there.
+pub(crate) fn part<N, T>(written: Option<N>, read: impl FnOnce(N) -> Option<T>) -> Part<T> {
+    written.map(|written| read(written).ok_or(Unreadable)).transpose()
+}
+
 /// The entries of a mapping whose keys are fixed.
 pub(crate) struct Fields<'a> {
     owner: String,

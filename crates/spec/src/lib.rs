@@ -8,6 +8,10 @@
 //! text ──read──▶ Cluster { name, domain, versions, nodes: name → Node { role, places: [Place …] } … }  or  Vec<Fault>
 //! ```
 //!
+//! Inside, the text becomes a tree of plain values with byte spans (`yaml`, `tree`); readers walk it (`document` from the
+//! top, one module a part) and put what they dislike into `fault::Faults` instead of stopping; checks that need several
+//! parts run on whatever could be read (`fleet`). Only if no fault is an error is there a [`Cluster`].
+//!
 //! This crate refuses to touch the network, the clock, the file system or the environment.
 
 mod backup;

@@ -110,10 +110,10 @@ impl Lock {
             }
         }
         // Which architecture a machine of the owner's own has, only the machine knows.
-        let may_be_metal =
-            cluster.nodes.values().flat_map(|node| &node.places).any(|it| matches!(it, Place::Address(_)));
+        let owned = cluster.nodes.values().flat_map(|node| &node.places).any(|it| matches!(it, Place::Address(_)));
         for key in self.images.keys() {
-            if !needed.contains_key(key) && !(may_be_metal && key.starts_with("metal/")) {
+            let may_be_needed = needed.contains_key(key) || (owned && key.starts_with("metal/"));
+            if !may_be_needed {
                 stale.push(format!("the lock has an image for {key}, which no node needs"));
             }
         }

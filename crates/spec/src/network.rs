@@ -18,7 +18,7 @@ const TAKEN: &[(Cidr, &str)] = &[
     (Cidr { base: Ipv4Addr::new(169, 254, 0, 0), prefix: 16 }, "link-local addresses, the clouds' metadata among them"),
     (Cidr { base: Ipv4Addr::new(127, 0, 0, 0), prefix: 8 }, "loopback"),
     (Cidr { base: Ipv4Addr::new(224, 0, 0, 0), prefix: 3 }, "multicast and reserved addresses"),
-    (Cidr { base: Ipv4Addr::new(0, 0, 0, 0), prefix: 8 }, "addresses of no network"),
+    (Cidr { base: Ipv4Addr::UNSPECIFIED, prefix: 8 }, "addresses of no network"),
 ];
 
 /// The controller manager gives each node a /24 of the pod range.

@@ -1,6 +1,6 @@
 use crate::cluster::Cluster;
 use crate::fault::{Fault, Faults, Severity, Span, help};
-use crate::tree::{Node, Value};
+use crate::tree::{Entry, Node, Value};
 use crate::{code, document, yaml};
 use std::collections::BTreeMap;
 
@@ -61,26 +61,26 @@ pub fn read(text: &str) -> Reading {
     Reading { cluster, faults: faults.into_sorted(), spans }
 }
 
+/// Of a key that stands twice, the first is kept, as the readers do.
 fn index(node: &Node, path: &str, spans: &mut BTreeMap<String, Span>) {
-    let mut child = |path: String, span: &Span, node: &Node| {
-        let is_map = matches!(node.value, Value::Map(_));
-        // Of a key that stands twice, the first is kept.
-        spans.entry(path.clone()).or_insert_with(|| if is_map { span.clone() } else { node.span.clone() });
-        if path.starts_with("nodes.") && path.ends_with(".on") && !matches!(node.value, Value::List(_)) {
-            spans.entry(format!("{path}[0]")).or_insert_with(|| node.span.clone());
-        }
-        index(node, &path, spans);
-    };
     match &node.value {
         Value::Map(entries) => {
-            for entry in entries {
-                let dot = if path.is_empty() { "" } else { "." };
-                child(format!("{path}{dot}{}", entry.key), &entry.key_span, &entry.value);
+            let dot = if path.is_empty() { "" } else { "." };
+            for Entry { key, key_span, value } in entries {
+                let path = format!("{path}{dot}{key}");
+                let is_map = matches!(value.value, Value::Map(_));
+                spans.entry(path.clone()).or_insert_with(|| if is_map { key_span } else { &value.span }.clone());
+                if key == "on" && !matches!(value.value, Value::List(_)) {
+                    spans.entry(format!("{path}[0]")).or_insert_with(|| value.span.clone());
+                }
+                index(value, &path, spans);
             }
         }
         Value::List(items) => {
-            for (index, item) in items.iter().enumerate() {
-                child(format!("{path}[{index}]"), &item.span, item);
+            for (number, item) in items.iter().enumerate() {
+                let path = format!("{path}[{number}]");
+                spans.entry(path.clone()).or_insert_with(|| item.span.clone());
+                index(item, &path, spans);
             }
         }
         _ => {}

@@ -41,23 +41,23 @@ fn cluster_key(key: &str) -> Value {
         "mesh" => short_or_long(
             "What joins the nodes.",
             &["tailscale"],
-            object("The mesh and its settings.", &["provider"], MESH_KEYS, mesh_key),
+            &object("The mesh and its settings.", &["provider"], MESH_KEYS, mesh_key),
         ),
         "dns" => short_or_long(
             "Who serves the domain's records. Left out: you do.",
             &["cloudflare"],
-            object("The DNS provider and its settings.", &["provider"], DNS_KEYS, dns_key),
+            &object("The DNS provider and its settings.", &["provider"], DNS_KEYS, dns_key),
         ),
         "storage" => words("What stores volumes; default openebs.", &["openebs", "none"]),
         "ingress" => short_or_long(
             "What serves HTTP; default traefik on every worker.",
             &["traefik", "none"],
-            object("What serves HTTP, and where.", &["kind"], INGRESS_KEYS, ingress_key),
+            &object("What serves HTTP, and where.", &["kind"], INGRESS_KEYS, ingress_key),
         ),
         "certificates" => short_or_long(
             "Who issues certificates; default with `dns`: letsencrypt, by DNS-01.",
             &["letsencrypt", "none"],
-            object("The issuer and the account for it.", &["issuer"], CERTIFICATES_KEYS, certificates_key),
+            &object("The issuer and the account for it.", &["issuer"], CERTIFICATES_KEYS, certificates_key),
         ),
         "backup" => json!({ "description": "Where backups go; best not where the nodes are.", "anyOf": [
             location(),
@@ -260,7 +260,7 @@ fn known<T>(choices: &[(&'static str, T)]) -> Vec<&'static str> {
     choices.iter().map(|(word, _)| *word).collect()
 }
 
-fn short_or_long(about: &str, short: &[&str], long: Value) -> Value {
+fn short_or_long(about: &str, short: &[&str], long: &Value) -> Value {
     json!({ "description": about, "anyOf": [{ "enum": short }, long] })
 }
 

@@ -4,7 +4,7 @@
 use crate::cluster::{Certificates, Dns, DnsProvider, Storage};
 use crate::code;
 use crate::fault::{Faults, did_you_mean, help};
-use crate::fields::{Fields, list, shown, text, word, wrong_shape};
+use crate::fields::{Fields, Part, Unreadable, list, shown, text, word, wrong_shape};
 use crate::options::{Acme, Extra, Mesh, Profile, Rfc2136, Watcher};
 use crate::tree::{Entry, Node, Value};
 
@@ -65,8 +65,9 @@ pub(crate) fn read_mesh(entry: &Entry, faults: &mut Faults) -> Option<Mesh> {
     Some(Mesh { tailnet: optional_text(&fields, "tailnet", "`mesh`", faults) })
 }
 
-pub(crate) fn read_storage(node: &Node, faults: &mut Faults) -> Option<Option<Storage>> {
-    word(node, "storage", &[("openebs", Some(Storage::OpenEbs)), ("none", None)], faults).map(|at| at.value)
+pub(crate) fn read_storage(node: &Node, faults: &mut Faults) -> Part<Storage> {
+    let found = word(node, "storage", &[("openebs", Some(Storage::OpenEbs)), ("none", None)], faults);
+    found.map(|at| at.value).ok_or(Unreadable)
 }
 
 /// What the file says of ingress.

@@ -115,14 +115,14 @@ impl Sizes {
             beyond(disk, message, format!("write {min}GiB to {max}GiB"));
         }
         let Some(limits) = catalogue::limits(place) else { return };
-        if let Some(cpus) = self.cpus.value().filter(|cpus| cpus.value > limits.cpus_max) {
+        if let Some(cpus) = self.cpus.value().filter(|cpus| cpus.value > limits.cpus) {
             let message = format!("`{}` has no {} OCPUs", place.machine, cpus.value);
-            beyond(cpus, message, format!("write 1 to {}", limits.cpus_max));
+            beyond(cpus, message, format!("write 1 to {}", limits.cpus));
         }
         let (Some(cpus), Some(memory)) = (self.cpus.value(), self.memory_gib.value()) else { return };
-        let most = limits.memory_gib_max.min(cpus.value.saturating_mul(limits.memory_gib_per_cpu_max));
+        let most = limits.memory_gib.min(cpus.value.saturating_mul(limits.memory_gib_per_cpu));
         // Each OCPU needs at least one GiB. The cores are at fault if they are beyond their own limit.
-        let least = cpus.value.min(limits.cpus_max);
+        let least = cpus.value.min(limits.cpus);
         if !(least..=most).contains(&memory.value) {
             let message = format!("`{}` with {} OCPUs has no {} GiB", place.machine, cpus.value, memory.value);
             beyond(memory, message, format!("write {least}GiB to {most}GiB"));

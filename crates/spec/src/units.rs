@@ -61,14 +61,12 @@ pub(crate) fn count(node: &Node, what: &str, faults: &mut Faults) -> Option<At<u
         wrong_shape(node, what, "a whole number without a unit", faults);
         return None;
     };
-    match spelling.parse::<u64>() {
-        Ok(number) => whole(node, what, number, faults),
-        Err(_) => {
-            let message = format!("{what} is no whole number: {spelling}");
-            faults.error(code::BAD_QUANTITY, &node.span, message, help("write a whole number, such as 4"));
-            None
-        }
+    if let Ok(number) = spelling.parse() {
+        return whole(node, what, number, faults);
     }
+    let message = format!("{what} is no whole number: {spelling}");
+    faults.error(code::BAD_QUANTITY, &node.span, message, help("write a whole number, such as 4"));
+    None
 }
 
 fn whole(node: &Node, what: &str, number: u64, faults: &mut Faults) -> Option<At<u32>> {

@@ -1,5 +1,6 @@
 use crate::{EXAMPLES, listing};
-use spec::{Certificates, Cluster, DnsProvider, FirstContact, Place, Role, Storage};
+use spec::FirstContact::{Maintenance, UserData};
+use spec::{Certificates, Cluster, DnsProvider, Place, Role, Storage};
 
 fn example(name: &str) -> Cluster {
     let (_, text) = EXAMPLES.iter().find(|(known, _)| *known == name).unwrap();
@@ -81,7 +82,6 @@ fn no_key_reaches_user_data_that_others_can_read() {
         let cluster = accepted(&text);
         ["cp", "own", "oci"].map(|name| cluster.nodes[name].first_contact)
     };
-    use FirstContact::{Maintenance, UserData};
     assert_eq!(nodes(""), [Maintenance, Maintenance, UserData]);
     assert_eq!(nodes("first-contact: user-data\n"), [UserData, Maintenance, UserData]);
     assert_eq!(nodes("first-contact: maintenance\n"), [Maintenance, Maintenance, Maintenance]);
@@ -131,4 +131,22 @@ fn aliases_and_merges_are_followed() {
     assert_eq!(cluster.nodes["b"].role, Role::Worker);
     assert_eq!(cluster.nodes["c"].role, Role::ControlPlane);
     assert_eq!(cluster.nodes["c"].places, cluster.nodes["a"].places);
+}
+
+#[test]
+fn warnings_leave_the_cluster_usable() {
+    let text = "cluster: a\ntalos: 1.16.0\nkubernetes: 1.40.0\ndomain: a.example.com\nnodes:\n  \
+                a: { role: control-plane, on: [hetzner/hel1/cx93, hetzner/hel1/cx93, oci/xx-nowhere-9/VM.Standard2.1] }\n\
+                backup: s3://backups@hetzner/hel1\n";
+    accepted(text);
+    insta::assert_snapshot!(listing(text, &spec::read(text)));
+}
+
+#[test]
+fn line_and_column_count_characters_from_one() {
+    let text = "é: x\n  ü: y";
+    assert_eq!(spec::line_and_column(text, 0), (1, 1));
+    assert_eq!(spec::line_and_column(text, text.find('x').unwrap()), (1, 4));
+    assert_eq!(spec::line_and_column(text, text.find('y').unwrap()), (2, 6));
+    assert_eq!(spec::line_and_column(text, 999), (2, 7));
 }

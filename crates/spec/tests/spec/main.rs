@@ -1,5 +1,7 @@
 //! What the cluster file takes, what it refuses and with which words, and what is published about it.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 mod accepted;
 mod broken;
 mod lock;

@@ -1,6 +1,7 @@
 use crate::EXAMPLES;
 use proptest::prelude::*;
 use spec::{Reading, Severity};
+use std::fmt::Write;
 
 const LONG_FORMS: &str = include_str!("long-forms.yaml");
 
@@ -85,7 +86,7 @@ fn deep_and_bomb_like_text_is_refused_quickly() {
     let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (before, after) in ('a'..'i').zip('b'..='i') {
         let aliases = vec![format!("*{before}"); 9].join(", ");
-        bomb.push_str(&format!("{after}: &{after} [{aliases}]\n"));
+        writeln!(bomb, "{after}: &{after} [{aliases}]").unwrap();
     }
     assert!(check(&bomb).cluster.is_none());
 }
