@@ -1,3 +1,4 @@
+use crate::options::{Acme, Extra, Mesh, Rfc2136, Watcher};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,6 +32,14 @@ pub struct Cluster {
     pub backup: Option<Backup>,
     /// Talos patches (YAML text) for every node, merged before a node's own.
     pub patches: Vec<String>,
+    /// What joins the nodes.
+    pub mesh: Mesh,
+    /// The account that certificates are asked for with; used only where [`Cluster::certificates`] issues any.
+    pub acme: Acme,
+    /// How the watcher runs.
+    pub watcher: Watcher,
+    /// What users add beside the add-ons.
+    pub extra: Extra,
 }
 
 /// One machine of the cluster.
@@ -134,6 +143,13 @@ pub struct Cidr {
 }
 
 impl Cidr {
+    /// The range of this prefix length (at most 32) that the address lies in.
+    pub fn around(address: std::net::Ipv4Addr, prefix: u8) -> Cidr {
+        let prefix = prefix.min(32);
+        let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+        Cidr { base: (u32::from(address) & mask).into(), prefix }
+    }
+
     /// Whether the two ranges share an address.
     pub fn overlaps(&self, other: &Cidr) -> bool {
         let shorter = self.prefix.min(other.prefix);
@@ -154,13 +170,9 @@ impl FromStr for Cidr {
     fn from_str(text: &str) -> Result<Self, &'static str> {
         let (base, prefix) = text.split_once('/').ok_or("it has no prefix length")?;
         let base: std::net::Ipv4Addr = base.parse().map_err(|_| "its address is not IPv4")?;
-        let prefix: u8 =
-            prefix.parse().ok().filter(|prefix| *prefix <= 32).ok_or("its prefix length is not 0 to 32")?;
-        let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
-        if u32::from(base) & !mask != 0 {
-            return Err("its host bits are not zero");
-        }
-        Ok(Cidr { base, prefix })
+        let prefix = digits(prefix).and_then(|prefix| u8::try_from(prefix).ok()).filter(|prefix| *prefix <= 32);
+        let range = Cidr::around(base, prefix.ok_or("its prefix length is not 0 to 32")?);
+        if range.base == base { Ok(range) } else { Err("its host bits are not zero") }
     }
 }
 
@@ -183,6 +195,8 @@ pub struct Dns {
 pub enum DnsProvider {
     /// Cloudflare's API.
     Cloudflare,
+    /// Dynamic updates (RFC 2136), as BIND, Knot and PowerDNS take them.
+    Rfc2136(Rfc2136),
 }
 
 /// What stores volumes.
@@ -246,12 +260,17 @@ impl FromStr for Version {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, &'static str> {
-        let mut parts = text.strip_prefix('v').unwrap_or(text).split('.').map(str::parse::<u32>);
+        let mut parts = text.strip_prefix('v').unwrap_or(text).split('.').map(digits);
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
-            (Some(Ok(major)), Some(Ok(minor)), Some(Ok(patch)), None) => Ok(Version { major, minor, patch }),
+            (Some(Some(major)), Some(Some(minor)), Some(Some(patch)), None) => Ok(Version { major, minor, patch }),
             _ => Err("a version is three numbers, such as 1.14.6"),
         }
     }
+}
+
+/// A number in digits only: the standard parser would take `+1` as well.
+fn digits(text: &str) -> Option<u32> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 impl Serialize for Version {

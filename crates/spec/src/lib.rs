@@ -8,13 +8,45 @@
 //! text ──read──▶ Cluster { name, domain, versions, nodes: name → Node { role, places: [Place …] } … }  or  Vec<Fault>
 //! ```
 //!
+//! Inside, the text becomes a tree of plain values with byte spans (`yaml`, `tree`); readers walk it (`document` from the
+//! top, one module a part) and put what they dislike into `fault::Faults` instead of stopping; checks that need several
+//! parts run on whatever could be read (`fleet`). Only if no fault is an error is there a [`Cluster`].
+//!
 //! This crate refuses to touch the network, the clock, the file system or the environment.
 
+mod backup;
+mod catalogue;
 mod cluster;
+mod code;
+mod document;
 mod fault;
+mod fields;
+mod fleet;
+mod labels;
+mod lock;
+mod names;
+mod network;
+mod nodes;
+mod options;
+mod patches;
+mod place;
+mod read;
+mod schema;
+mod services;
+mod size;
+mod tree;
+mod units;
+mod versions;
+mod yaml;
 
 pub use cluster::{
     Backup, Certificates, Cidr, CloudPlace, Cluster, Dns, DnsProvider, FirstContact, Ingress, Network, Node, Place,
     Role, Size, Storage, Taint, Version,
 };
-pub use fault::{Fault, Severity, Span};
+pub use code::CODES;
+pub use fault::{Fault, Severity, Span, line_and_column};
+pub use lock::{Lock, LockedImage};
+pub use options::{Acme, Extra, Mesh, Profile, Rfc2136, Watcher};
+pub use read::{Reading, read};
+pub use schema::json_schema;
+pub use versions::{DEFAULT_KUBERNETES, DEFAULT_TALOS};
