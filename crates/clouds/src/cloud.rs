@@ -303,6 +303,19 @@ pub struct Finding {
     pub help: Option<String>,
 }
 
+impl Finding {
+    /// Nothing to do.
+    pub fn fine(subject: impl Into<String>, message: impl Into<String>) -> Self {
+        Finding { subject: subject.into(), code: None, fatal: false, message: message.into(), help: None }
+    }
+
+    /// A look that ended in an error, which stops an apply.
+    pub fn of(subject: impl Into<String>, error: &Error) -> Self {
+        let code = Some(error.why.code().to_owned());
+        Finding { subject: subject.into(), code, fatal: true, message: error.to_string(), help: error.help() }
+    }
+}
+
 /// Where a long effect says how far it is.
 pub trait Progress: Send + Sync {
     /// `what` is a few words; bytes where there are any, else zero.

@@ -64,6 +64,56 @@ impl Why {
     }
 }
 
+/// Every code of this crate, with its title; each has a page `docs/errors/CODE.md`.
+pub const CODES: &[(&str, &str)] = &[
+    ("BQ0201", "a vendor does not answer, or answers with trouble of its own"),
+    ("BQ0202", "a vendor's rate limit is used up"),
+    ("BQ0203", "something else is going on with this resource"),
+    ("BQ0204", "out of stock"),
+    ("BQ0205", "a limit of the account is met"),
+    ("BQ0206", "a credential is missing, wrong or expired"),
+    ("BQ0207", "the credential may not do this"),
+    ("BQ0208", "what was asked for is not there"),
+    ("BQ0209", "the name is taken"),
+    ("BQ0210", "a vendor refuses the request as wrong"),
+    ("BQ0211", "an answer cannot be read"),
+    ("BQ0212", "this machine's clock is off"),
+];
+
+impl Error {
+    /// What to do about it; `None` where only waiting helps.
+    pub fn help(&self) -> Option<String> {
+        let account = self.account_page();
+        let see = |text: &str| Some(account.map_or_else(|| text.to_owned(), |page| format!("{text}: {page}")));
+        match self.why {
+            Why::Trouble | Why::TooFast(_) | Why::Busy => None,
+            Why::Capacity => Some("name alternatives in the node's `on`, or try again later".to_owned()),
+            Why::Quota => see("ask the vendor to raise the limit, or remove what is not needed"),
+            Why::Unauthenticated => see("set a credential that is valid now"),
+            Why::Forbidden => see("give the credential the scopes and rights that are listed"),
+            Why::Taken => Some("rename one of the two; bouquet never touches what is not its own".to_owned()),
+            Why::ClockSkew => Some("set this machine's clock, for example with NTP".to_owned()),
+            Why::NotFound | Why::Invalid | Why::Garbled => see("see what is expected of the account"),
+        }
+    }
+
+    /// The part of `docs/accounts.md` that the call's vendor has there.
+    fn account_page(&self) -> Option<&'static str> {
+        let pages = [
+            ("hetzner", "docs/accounts.md#hetzner"),
+            ("hcloud", "docs/accounts.md#hetzner"),
+            ("tailscale", "docs/accounts.md#tailscale"),
+            ("cloudflare", "docs/accounts.md#cloudflare"),
+            ("oci", "docs/accounts.md#oci"),
+            ("bouquet_oci", "docs/accounts.md#oci"),
+            ("s3", "docs/accounts.md#s3"),
+            ("aws", "docs/accounts.md#s3"),
+        ];
+        let call = self.call.to_ascii_lowercase();
+        pages.into_iter().find(|(vendor, _)| call.starts_with(vendor)).map(|(_, page)| page)
+    }
+}
+
 impl Sorted for Error {
     fn fate(&self) -> Fate {
         match self.why {
@@ -80,5 +130,45 @@ impl Sorted for Error {
 impl From<Lost> for Error {
     fn from(lost: Lost) -> Self {
         Error { call: lost.call, why: Why::Trouble, vendor_code: None, message: lost.error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sort_has_a_code_and_every_code_a_title_and_a_page() {
+        let all = [
+            Why::Trouble,
+            Why::TooFast(None),
+            Why::Busy,
+            Why::Capacity,
+            Why::Quota,
+            Why::Unauthenticated,
+            Why::Forbidden,
+            Why::NotFound,
+            Why::Taken,
+            Why::Invalid,
+            Why::Garbled,
+            Why::ClockSkew,
+        ];
+        let codes: Vec<&str> = CODES.iter().map(|(code, _)| *code).collect();
+        assert_eq!(all.map(Why::code).to_vec(), codes);
+        for (code, title) in CODES {
+            let path = format!("{}/../../docs/errors/{code}.md", env!("CARGO_MANIFEST_DIR"));
+            let page = std::fs::read_to_string(&path).unwrap_or_default();
+            assert!(page.starts_with(&format!("# {code}: {title}\n")), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_refused_credential_points_to_its_vendors_page() {
+        let error = |call| Error { call, why: Why::Unauthenticated, vendor_code: None, message: String::new() };
+        assert_eq!(
+            error("HCLOUD_TOKEN").help().as_deref(),
+            Some("set a credential that is valid now: docs/accounts.md#hetzner")
+        );
+        assert!(error("oci GET /vcns").help().unwrap_or_default().ends_with("#oci"));
     }
 }

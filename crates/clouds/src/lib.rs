@@ -14,9 +14,15 @@
 
 mod cloud;
 mod error;
+pub mod hetzner;
+mod registered;
+mod rest;
+#[cfg(test)]
+mod scripted;
 
 pub use cloud::{
     Arch, Cloud, Finding, Found, Given, Image, ImageOrder, Key, Money, Need, NeedMachine, Offer, Openness, Power,
     Progress, State, Stock, Wanted,
 };
-pub use error::{Error, Why};
+pub use error::{CODES, Error, Why};
+pub use registered::{CLOUDS, RATES, Registered, Settings};
