@@ -76,6 +76,10 @@ impl Cloud for Hetzner {
         "hcloud"
     }
 
+    fn images_have_regions(&self) -> bool {
+        false
+    }
+
     fn kinds(&self) -> &'static [&'static str] {
         KINDS
     }
@@ -135,6 +139,10 @@ impl Cloud for Hetzner {
 
     async fn delete(&self, line: &Line, found: &Found) -> Result<(), Error> {
         self.delete(line, found).await
+    }
+
+    async fn mark(&self, line: &Line, found: &Found, label: &str, value: &str) -> Result<(), Error> {
+        self.mark(line, found, label, value).await
     }
 
     async fn power(&self, line: &Line, found: &Found, power: Power) -> Result<(), Error> {

@@ -49,7 +49,8 @@ pub fn check(plan: &Plan, observed: &Observed) -> Vec<Broken> {
                 if there || !made.insert(wanted.key.clone()) {
                     broken.push(Broken::Duplicate(id.clone()));
                 }
-                for need in &wanted.needs {
+                // Images are made by steps of their own, and found again by their marks.
+                for need in wanted.needs.iter().filter(|need| need.kind != "image") {
                     if !made.contains(need) && !observed.found().any(|found| found.key == *need && found.ours) {
                         broken.push(Broken::NoGround(id.clone(), need.to_string()));
                     }

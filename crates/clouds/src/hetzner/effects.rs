@@ -145,14 +145,28 @@ impl Hetzner {
     /// Labels are replaced as a whole, so what others wrote is sent along.
     async fn relabel(&self, line: &Line, found: &Found, wanted: &Wanted) -> Result<Labels, Error> {
         let mut labels = found.labels.clone();
-        labels.retain(|key, _| !key.starts_with("bouquet.dev/"));
+        labels.retain(|key, _| !marks::is_mark(key));
         labels.extend(labels_of(wanted));
-        let (name, path) = match found.key.kind.as_str() {
-            "server" => ("hetzner PUT /servers/{id}", format!("/servers/{}", found.id)),
-            _ => ("hetzner PUT /firewalls/{id}", format!("/firewalls/{}", found.id)),
-        };
-        line.send(self.rest.unit(Ask::put(name, path, json!({ "labels": labels })))?).await?;
+        self.put_labels(line, found, &labels).await?;
         Ok(labels)
+    }
+
+    async fn put_labels(&self, line: &Line, found: &Found, labels: &Labels) -> Result<(), Error> {
+        let (name, path) = match found.key.kind.as_str() {
+            "server" => ("hetzner PUT /servers/{id}", "servers"),
+            "image" => ("hetzner PUT /images/{id}", "images"),
+            _ => ("hetzner PUT /firewalls/{id}", "firewalls"),
+        };
+        line.send(self.rest.unit(Ask::put(name, format!("/{path}/{}", found.id), json!({ "labels": labels })))?).await
+    }
+
+    pub(super) async fn mark(&self, line: &Line, found: &Found, label: &str, value: &str) -> Result<(), Error> {
+        if !found.ours {
+            return Err(refused("hetzner mark", Why::Forbidden, format!("{} does not bear our mark", found.key)));
+        }
+        let mut labels = found.labels.clone();
+        labels.insert(label.to_owned(), value.to_owned());
+        self.put_labels(line, found, &labels).await
     }
 
     /// Attaches what is missing. What else is attached was somebody's wish and only ever closes more.
@@ -173,7 +187,7 @@ impl Hetzner {
     }
 
     pub(super) async fn delete(&self, line: &Line, found: &Found) -> Result<(), Error> {
-        if !found.ours {
+        if !found.ours && !found.left_behind {
             return Err(refused("hetzner delete", Why::Forbidden, format!("{} does not bear our mark", found.key)));
         }
         let (name, path) = match found.key.kind.as_str() {

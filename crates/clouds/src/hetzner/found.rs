@@ -4,6 +4,7 @@ use super::types::{Firewall, Labels, LoadBalancer, Server, Snapshot, SshKey, Vol
 use super::{marks, wanted};
 use crate::{Found, Key, State};
 use serde_json::{Value, json};
+use spec::CloudPlace;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// What hcloud's cloud controller writes on load balancers that it makes.
@@ -24,6 +25,8 @@ fn found(cluster: &str, key: Key, id: u64, labels: Labels, state: State, spec: V
         node: labels.get(marks::NODE).cloned(),
         state,
         spec,
+        left_behind: false,
+        place: None,
         addresses: Vec::new(),
         labels,
     }
@@ -53,8 +56,12 @@ pub(super) fn server(cluster: &str, server: Server, firewalls: &[Firewall]) -> F
     });
     let ips = [&server.public_net.ipv4, &server.public_net.ipv6];
     let addresses = ips.into_iter().flatten().filter_map(|ip| address(&ip.ip)).collect();
+    let builds = server.labels.get(marks::ROLE).is_some_and(|role| role == marks::BUILDER);
+    let machine = server.server_type.name.clone();
+    let place = CloudPlace { cloud: super::NAME.to_owned(), region: location.clone(), machine, size: None };
     let key = marks::key("server", &location, server.name);
-    Found { addresses, ..found(cluster, key, server.id, server.labels, server_state(&server.status), spec) }
+    let found = found(cluster, key, server.id, server.labels, server_state(&server.status), spec);
+    Found { addresses, place: (!builds).then_some(place), ..found }
 }
 
 fn server_state(status: &str) -> State {
@@ -113,7 +120,7 @@ pub(super) fn volume(cluster: &str, volume: Volume, machines: &[Found]) -> Optio
     let key = marks::key("volume", &volume.location.map(|at| at.name).unwrap_or_default(), volume.name);
     let mut found = found(cluster, key, volume.id, volume.labels, State::Ready, spec);
     if let Some(holder) = holder {
-        found.ours |= made_by_controller;
+        found.left_behind = made_by_controller && !found.ours;
         found.node.clone_from(&holder.node);
     }
     Some(found)
@@ -132,7 +139,7 @@ pub(super) fn load_balancer(cluster: &str, balancer: LoadBalancer, machines: &[F
     let key = marks::key("load_balancer", &balancer.location.map(|at| at.name).unwrap_or_default(), balancer.name);
     let spec = json!({ "labels": marks::only(&balancer.labels) });
     let mut found = found(cluster, key, balancer.id, balancer.labels, State::Ready, spec);
-    found.ours |= leads_here && made_by_controller;
+    found.left_behind = leads_here && made_by_controller && !found.ours;
     Some(found)
 }
 

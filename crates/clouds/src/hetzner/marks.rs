@@ -69,13 +69,14 @@ pub(super) fn ours(labels: &Labels, cluster: &str) -> bool {
     labels.get(CLUSTER).is_some_and(|value| value == cluster)
 }
 
-/// Only those labels that are bouquet's, which are what a plan compares.
+/// Whether a label is part of the mark, which is what a plan compares. What the engine records beside it is not.
+pub(super) fn is_mark(label: &str) -> bool {
+    [CLUSTER, NODE, ROLE, ARCH, TALOS, SCHEMATIC, SCHEMATIC_REST].contains(&label)
+}
+
+/// The mark alone.
 pub(super) fn only(labels: &Labels) -> Labels {
-    labels
-        .iter()
-        .filter(|(key, _)| key.starts_with("bouquet.dev/"))
-        .map(|(key, value)| (key.clone(), value.clone()))
-        .collect()
+    labels.iter().filter(|(key, _)| is_mark(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// A key of this cloud.
