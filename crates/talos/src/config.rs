@@ -16,7 +16,7 @@ mod documents;
 mod machine;
 mod user_data;
 
-pub use compare::{differences, normalise};
+pub use compare::{auth_key_of, differences, normalise};
 pub use user_data::{TooLong, user_data};
 
 use crate::merge::{self, MergeError};

@@ -3,6 +3,7 @@ use crate::merge::{DocumentId, scalar_text};
 use crate::yaml;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use wire::Secret;
 
 /// How the environment entry begins that holds the tailnet key.
 pub(super) const AUTH_KEY: &str = "TS_AUTHKEY=";
@@ -23,6 +24,14 @@ pub fn normalise(config: &str) -> Result<Value, YamlError> {
         })
         .collect();
     Ok(Value::Object(sorted.into_iter().collect()))
+}
+
+/// The tailnet key that a configuration holds, so that a changed one can be given the same.
+pub fn auth_key_of(config: &Secret) -> Option<Secret> {
+    let documents = yaml::read_all(config.expose()).ok()?;
+    let entries = documents.iter().filter_map(|document| document.get("environment")?.as_array()).flatten();
+    let key = entries.filter_map(|entry| entry.as_str()?.strip_prefix(AUTH_KEY)).next()?;
+    Some(Secret::new(key))
 }
 
 /// Drops what is empty (unless `keep_empty`), sorts keys, writes numbers as text.
