@@ -15,7 +15,7 @@ use wire::{Channel, Pace, Roots, Route, Target, Tls};
 /// A list of nodes is one answer; longer than this and the server is not well.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the administrator's certificate made for a look is good.
-const ADMIN_TTL: Duration = Duration::from_secs(3600);
+const ADMIN_TTL: Duration = Duration::from_hours(1);
 
 /// A client of the API server on the control plane at this mesh address.
 pub(crate) fn client(reach: &Reach, subject: &Subject, address: IpAddr) -> Result<kube::Client, Error> {

@@ -11,7 +11,7 @@ use talos::{Client, NodeInput, Platform, ServiceInfo};
 use wire::{Route, Secret};
 
 /// How long the certificate made for a run is good.
-const CLIENT_TTL: Duration = Duration::from_secs(24 * 3600);
+const CLIENT_TTL: Duration = Duration::from_hours(24);
 
 /// The mesh address of a node.
 pub(crate) fn address(devices: &[Device], node: &str) -> Option<IpAddr> {

@@ -26,11 +26,10 @@ impl<T: Send + Sync, E> Poll<T, E> {
         // The lock is held while looking, so that whoever comes meanwhile shares the answer.
         let mut last = self.last.lock().await;
         let now = self.time.now();
-        if let Some((at, seen)) = last.as_ref() {
-            if now.duration_since(*at).unsigned_abs() <= age {
+        if let Some((at, seen)) = last.as_ref()
+            && now.duration_since(*at).unsigned_abs() <= age {
                 return Ok(seen.clone());
             }
-        }
         let seen = Arc::new((self.look)().await?);
         *last = Some((self.time.now(), seen.clone()));
         Ok(seen)

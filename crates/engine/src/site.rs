@@ -63,7 +63,7 @@ impl Site {
             Poll::new(time, move || {
                 let (reach, subject, devices) = (reach.clone(), subject.clone(), devices.clone());
                 Box::pin(async move {
-                    let devices = devices.fresh(std::time::Duration::from_secs(60)).await?;
+                    let devices = devices.fresh(std::time::Duration::from_mins(1)).await?;
                     crate::kubernetes::nodes(&reach, &subject, &devices).await
                 })
             })
@@ -156,7 +156,7 @@ impl Site {
 
     /// The node's mesh address, if it is on the tailnet.
     pub(crate) async fn address(&self, node: &str) -> Result<Option<IpAddr>, clouds::Error> {
-        let devices = self.devices.fresh(std::time::Duration::from_secs(60)).await?;
+        let devices = self.devices.fresh(std::time::Duration::from_mins(1)).await?;
         Ok(devices.iter().find(|device| device.ours && device.name == node).and_then(|device| device.address))
     }
 }

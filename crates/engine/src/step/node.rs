@@ -71,7 +71,7 @@ async fn devices(site: &Arc<Site>, age: Duration) -> Result<Arc<Vec<Device>>, Er
 }
 
 async fn device(site: &Arc<Site>, node: &str) -> Result<std::net::IpAddr, Error> {
-    let devices = devices(site, Duration::from_secs(60)).await?;
+    let devices = devices(site, Duration::from_mins(1)).await?;
     nodes::address(&devices, node)
         .ok_or_else(|| Error::Machine { subject: node.to_owned(), reason: "it is not on the tailnet".into() })
 }
@@ -125,11 +125,10 @@ pub(super) async fn configure(site: &Arc<Site>, node: &str) -> Result<(), Error>
     let began = time.now();
     loop {
         let waited = time.now().duration_since(began).unsigned_abs();
-        if let Ok(actual) = client.machine_config().await {
-            if nodes::config_differences(&config, &actual)?.is_empty() {
+        if let Ok(actual) = client.machine_config().await
+            && nodes::config_differences(&config, &actual)?.is_empty() {
                 return Ok(());
             }
-        }
         if waited > deadline::CONFIGURE {
             return Err(Error::Late {
                 subject: node.to_owned(),
@@ -144,7 +143,7 @@ pub(super) async fn configure(site: &Arc<Site>, node: &str) -> Result<(), Error>
 
 /// Cordons a node and evicts what runs on it.
 pub(super) async fn drain(site: &Arc<Site>, node: &str) -> Result<(), Error> {
-    let devices = devices(site, Duration::from_secs(60)).await?;
+    let devices = devices(site, Duration::from_mins(1)).await?;
     let left = kubernetes::drain(&site.reach, &site.subject, &devices, node, deadline::DRAIN).await?;
     if left == 0 {
         return Ok(());
@@ -179,6 +178,6 @@ pub(super) async fn reset(site: &Arc<Site>, node: &str) -> Result<(), Error> {
 
 /// Removes the node from Kubernetes.
 pub(super) async fn forget(site: &Arc<Site>, node: &str) -> Result<(), Error> {
-    let devices = devices(site, Duration::from_secs(60)).await?;
+    let devices = devices(site, Duration::from_mins(1)).await?;
     kubernetes::forget(&site.reach, &site.subject, &devices, node).await
 }
