@@ -1,11 +1,12 @@
-//! Compiles our protocol files; protox needs no installed protoc.
+//! Compiles `proto/` without an installed protoc.
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let files = ["proto/machine.proto", "proto/cosi.proto"];
-    for file in files {
-        println!("cargo:rerun-if-changed={file}");
-    }
-    let descriptors = protox::compile(files, ["proto"])?;
+use std::error::Error;
+
+const FILES: [&str; 3] = ["proto/common.proto", "proto/machine.proto", "proto/cosi.proto"];
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo::rerun-if-changed=proto");
+    let descriptors = protox::compile(FILES, ["proto"])?;
     tonic_prost_build::configure().build_server(false).build_transport(false).compile_fds(descriptors)?;
     Ok(())
 }

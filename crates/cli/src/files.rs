@@ -100,24 +100,27 @@ impl Beside {
     }
 }
 
+/// Where installers are pulled from.
+const REGISTRY: &str = "factory.talos.dev";
+
 /// What the words of the cluster file resolve to.
 pub fn resolve(cluster: &Cluster, clouds: &[Arc<dyn Cloud>]) -> (Lock, BTreeMap<String, String>) {
-    let schematic = talos::Schematic::for_bouquet();
+    let schematic = talos::Schematic::new([talos::TAILSCALE]);
     let mut images = BTreeMap::new();
     for place in cluster.nodes.values().flat_map(|node| &node.places) {
         let (Some(key), Place::Cloud(at)) = (place.image_key(), place) else { continue };
         let Some(cloud) = clouds.iter().find(|cloud| cloud.name() == at.cloud) else { continue };
-        let Some((_, arch)) = key.split_once('/') else { continue };
-        let talos = cluster.talos.to_string();
+        let arch = if key.ends_with("/arm64") { talos::Arch::Arm64 } else { talos::Arch::Amd64 };
+        let Some(platform) = talos::Platform::named(cloud.platform()) else { continue };
         let image = LockedImage {
             schematic: schematic.id(),
-            image: talos::disk_image_path(&schematic.id(), &talos, cloud.platform(), arch),
-            installer: talos::installer(&schematic.id(), &talos, cloud.platform()),
+            image: talos::image_path(&schematic.id(), cluster.talos, platform, arch),
+            installer: talos::installer_image(REGISTRY, &schematic.id(), cluster.talos, platform),
             checksum: None,
         };
         images.insert(key, image);
     }
-    let extensions = schematic.extensions().map(str::to_owned).collect();
+    let extensions = schematic.extensions.iter().cloned().collect();
     let lock = Lock { talos: cluster.talos, kubernetes: cluster.kubernetes, extensions, images };
     let schematics = clouds.iter().map(|cloud| (cloud.name().to_owned(), schematic.id())).collect();
     (lock, schematics)

@@ -9,6 +9,9 @@ pub enum Error {
     /// A node said no, or nothing.
     #[error(transparent)]
     Node(#[from] talos::ClientError),
+    /// The Image Factory said no, or nothing.
+    #[error(transparent)]
+    Factory(#[from] talos::FactoryError),
     /// The Kubernetes API said no, or nothing.
     #[error("Kubernetes: {0}")]
     Kubernetes(String),
@@ -55,6 +58,7 @@ impl Error {
         match self {
             Error::Vendor(error) => error.why.code(),
             Error::Node(error) => error.code(),
+            Error::Factory(error) => error.code(),
             Error::Kubernetes(_) => "BQ0501",
             Error::Config(error) => error.code(),
             Error::TooLong(error) => error.code(),
@@ -70,6 +74,9 @@ impl Error {
     pub fn help(&self) -> Option<String> {
         match self {
             Error::Vendor(error) => error.help(),
+            Error::Node(error) => Some(error.help().to_owned()),
+            Error::Factory(error) => Some(error.help().to_owned()),
+            Error::TooLong(error) => Some(error.help().to_owned()),
             Error::Late { .. } => {
                 Some("look at the machine's console, then run `bouquet apply` again: it goes on from here".into())
             }

@@ -7,7 +7,7 @@ use spec::{Place, Role};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
-use talos::{Client, NodeInput, Platform, ServiceInfo};
+use talos::{Client, ClientError, NodeInput, Peer, Platform, Refusal, Service};
 use wire::{Route, Secret};
 
 /// How long the certificate made for a run is good.
@@ -71,16 +71,35 @@ pub(crate) fn client(reach: &Reach, subject: &Subject, address: IpAddr) -> Resul
     let issued =
         talos::talos_client(bundle, talos::Role::Admin, time.now(), CLIENT_TTL, &mut time.rng("talos client"))?;
     let authority = bundle.os.der()?;
-    Ok(Client::connect(reach.line.wire().clone(), time.clone(), Route::Mesh, address, authority, issued.identity))
+    open(reach, &Peer::configured(address.to_string(), authority, issued.identity))
 }
 
 /// A client for a machine in maintenance mode at its public address.
-pub(crate) fn maintenance(reach: &Reach, address: IpAddr) -> Client {
-    Client::maintenance(reach.line.wire().clone(), reach.line.time().clone(), Route::Mesh, address)
+pub(crate) fn maintenance(reach: &Reach, address: IpAddr) -> Result<Client, Error> {
+    open(reach, &Peer { route: Route::Mesh, ..Peer::in_maintenance(address.to_string()) })
+}
+
+fn open(reach: &Reach, peer: &Peer) -> Result<Client, Error> {
+    Client::new(reach.line.wire().clone(), reach.line.time().clone(), peer)
+        .ok_or_else(|| Error::Unknown(format!("{} cannot be dialled", peer.address)))
+}
+
+/// Whether the same call may well be taken in a moment: the node boots, restarts its API, or is not ready for it. A
+/// handshake may fail too while apid changes its certificate.
+pub(crate) fn is_transient(error: &ClientError) -> bool {
+    match error {
+        ClientError::Lost(_) | ClientError::TimedOut { .. } => true,
+        _ => matches!(error.refusal(), Some(Refusal::Unavailable | Refusal::NotReady)),
+    }
+}
+
+/// Whether the node asks who we are, which one in maintenance mode never does.
+pub(crate) fn asks_for_a_certificate(error: &ClientError) -> bool {
+    error.is_tls() && error.to_string().to_lowercase().contains("certificaterequired")
 }
 
 /// Whether a service runs and is well.
-pub(crate) fn is_healthy(services: &[ServiceInfo], id: &str) -> bool {
+pub(crate) fn is_healthy(services: &[Service], id: &str) -> bool {
     services.iter().any(|service| service.id == id && service.state == "Running" && service.healthy == Some(true))
 }
 
@@ -93,13 +112,14 @@ pub(crate) async fn trouble(client: &Client) -> Option<String> {
     (!words.is_empty()).then(|| words.join("; "))
 }
 
-fn unwell(services: &[ServiceInfo]) -> Vec<String> {
+fn unwell(services: &[Service]) -> Vec<String> {
     let bad = services.iter().filter(|service| {
         let runs = matches!(service.state.as_str(), "Running" | "Finished" | "Skipped");
         !runs || service.healthy == Some(false)
     });
     let words = bad.map(|service| {
-        let message = if service.message.is_empty() { String::new() } else { format!(": {}", service.message) };
+        let message =
+            if service.last_message.is_empty() { String::new() } else { format!(": {}", service.last_message) };
         format!("service {} is {}{message}", service.id, service.state)
     });
     words.collect()
@@ -116,7 +136,7 @@ pub(crate) fn config_differences(desired: &Secret, actual: &Secret) -> Result<Ve
 pub(crate) struct Answers {
     version: talos::Version,
     config: Secret,
-    services: Vec<ServiceInfo>,
+    services: Vec<Service>,
 }
 
 /// Asks a node how it is: three calls.

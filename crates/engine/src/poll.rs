@@ -27,9 +27,10 @@ impl<T: Send + Sync, E> Poll<T, E> {
         let mut last = self.last.lock().await;
         let now = self.time.now();
         if let Some((at, seen)) = last.as_ref()
-            && now.duration_since(*at).unsigned_abs() <= age {
-                return Ok(seen.clone());
-            }
+            && now.duration_since(*at).unsigned_abs() <= age
+        {
+            return Ok(seen.clone());
+        }
         let seen = Arc::new((self.look)().await?);
         *last = Some((self.time.now(), seen.clone()));
         Ok(seen)

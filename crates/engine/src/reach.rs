@@ -6,7 +6,7 @@ use spec::{Cluster, DnsProvider, Place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
-use talos::{Bundle, Mesh};
+use talos::{Bundle, FACTORY_URL, Factory, Mesh, Platform};
 use wire::{Line, SharedWire, Time};
 
 /// All that can be reached from here.
@@ -20,8 +20,8 @@ pub struct Reach {
     pub tailnet: Arc<Tailnet>,
     /// The DNS provider, where the file has one.
     pub zone: Option<Arc<Cloudflare>>,
-    /// Base URL of the Image Factory.
-    pub factory: http::Uri,
+    /// The Image Factory.
+    pub factory: Factory,
     /// What nodes are told about the tailnet.
     pub mesh: Mesh,
     /// Addresses that may reach machines at first contact.
@@ -50,8 +50,18 @@ impl MeshTag {
     }
 }
 
-/// The Image Factory that Sidero Labs runs.
-const FACTORY: &str = "https://factory.talos.dev";
+/// Where users set another Image Factory.
+const FACTORY: &str = "BOUQUET_FACTORY_URL";
+
+fn factory(settings: &dyn Settings) -> Result<Factory, clouds::Error> {
+    let base = settings.endpoint(FACTORY, FACTORY_URL)?;
+    Factory::new(&base).ok_or_else(|| clouds::Error {
+        call: FACTORY,
+        why: Why::Invalid,
+        vendor_code: None,
+        message: "it is no http or https address".into(),
+    })
+}
 
 impl Reach {
     /// Opens everything that the file names, from what the user has set.
@@ -86,7 +96,7 @@ impl Reach {
             clouds: clouds.collect::<Result<_, _>>()?,
             tailnet: Arc::new(Tailnet::from_settings(settings)?),
             zone,
-            factory: settings.endpoint("BOUQUET_FACTORY_URL", FACTORY)?,
+            factory: factory(settings)?,
             mesh: Mesh::default(),
             operators: Vec::new(),
         })
@@ -108,9 +118,12 @@ impl Reach {
     }
 
     /// The Image Factory's URL of the disk image that a cloud boots.
-    pub(crate) fn disk_image(&self, cloud: &dyn Cloud, image: &Image) -> String {
-        let base = self.factory.to_string();
-        let path = talos::disk_image_path(&image.schematic, &image.talos, cloud.platform(), &image.arch.to_string());
-        format!("{}/{}", base.trim_end_matches('/'), path.trim_start_matches('/'))
+    pub(crate) fn disk_image(&self, cloud: &dyn Cloud, image: &Image, talos_version: spec::Version) -> String {
+        let platform = Platform::named(cloud.platform()).unwrap_or(Platform::Metal);
+        let arch = match image.arch {
+            clouds::Arch::Arm64 => talos::Arch::Arm64,
+            clouds::Arch::Amd64 => talos::Arch::Amd64,
+        };
+        self.factory.url(&talos::image_path(&image.schematic, talos_version, platform, arch))
     }
 }

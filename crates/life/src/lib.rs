@@ -68,7 +68,7 @@ impl Life {
         let time = Time::starting_at(world.now(), Rng::seeded(seed).child("product"));
         let settings = InWorld(world.credentials());
         let reach = Reach::open(&cluster, &settings, world.wire(), time.clone()).expect("credentials of the world");
-        let schematic = talos::Schematic::for_bouquet().id();
+        let schematic = talos::Schematic::new([talos::TAILSCALE]).id();
         let schematics = reach.clouds.iter().map(|cloud| (cloud.name().to_owned(), schematic.clone())).collect();
         let subject = Subject { cluster: Arc::new(cluster), bundle: Some(bundle(seed)), schematics };
         let events: Arc<Mutex<Vec<Event>>> = Arc::default();

@@ -90,6 +90,11 @@ impl Platform {
         }
     }
 
+    /// By Talos's spelling.
+    pub fn named(name: &str) -> Option<Self> {
+        [Platform::Hcloud, Platform::Oracle, Platform::Metal].into_iter().find(|platform| platform.name() == name)
+    }
+
     /// As Talos spells it.
     pub fn name(self) -> &'static str {
         match self {

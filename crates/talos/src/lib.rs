@@ -1,45 +1,40 @@
-//! Talos Linux as bouquet needs it: secrets, configurations, images, and the machine API.
+//! Talos Linux as bouquet needs it: secrets, machine configurations, images, and the machine API.
+//!
+//! How the nouns relate:
 //!
 //! ```text
-//! Bundle ──pki──▶ Issued (certificates for us)          Schematic ──id──▶ disk image, installer
-//!    └─render(NodeInput)─▶ configuration ─user_data─▶ the machine's birth;  Client ──▶ the machine's life
+//! Bundle ── every secret of a cluster; sealed at rest for age recipients
+//!   ├─ talos_client, kubernetes_admin ──▶ Issued (certificate + key) ──▶ talosconfig, kubeconfig, wire::Identity
+//!   └─ NodeInput (cluster + node + bundle) ──render──▶ machine configuration ──▶ user_data, or Client::apply_configuration
+//! Schematic ──▶ id ──▶ image_path, installer_image          Factory ── the Image Factory's calls, as wire::Call values
+//! Peer ──▶ Client ── one node's machine API over a wire::Wire
 //! ```
 //!
-//! This crate refuses to keep a key in the clear on a disk or in a log: keys are [`wire::Secret`]s, and a bundle at rest is
-//! encrypted with age.
+//! All but [`Client`] is pure: the same seed, time and input give the same bytes. This crate refuses to keep a key in the
+//! clear on disk or in a log: secrets are [`wire::Secret`], errors name fields and never values.
 
 mod api;
 mod bundle;
+mod codes;
 mod config;
+mod factory;
 mod merge;
 mod pki;
 mod schematic;
 mod yaml;
 
-pub use api::{ApplyMode, Client, ClientError, EtcdMember, ServiceInfo, Version};
+pub use api::{
+    Applied, ApplyMode, Change, Changed, Chunks, Client, ClientError, EtcdMember, EtcdStatus, Peer, Progress, Refusal,
+    ResetScope, Resource, Service, Version, Watch,
+};
 pub use bundle::{AgeIdentity, Bundle, BundleError, Encryption, recipients_of, repository_password};
+pub use codes::CODES;
 pub use config::{
     ConfigError, LOCAL_VOLUME, MESH_RANGE, Mesh, NodeInput, Platform, TooLong, auth_key_of, differences, endpoint_host,
     normalise, render, user_data,
 };
+pub use factory::{Extension, FACTORY_BUCKET, FACTORY_URL, Factory, FactoryError};
 pub use merge::MergeError;
 pub use pki::{Authority, Issued, PkiError, Role, kubeconfig, kubernetes_admin, talos_client, talosconfig};
-pub use schematic::{Schematic, disk_image_path, installer, post as post_schematic};
+pub use schematic::{Arch, ISCSI_TOOLS, Schematic, TAILSCALE, UTIL_LINUX_TOOLS, image_path, installer_image};
 pub use yaml::YamlError;
-
-/// Codes of this crate, with their titles.
-pub const CODES: &[(&str, &str)] = &[
-    ("BQ0301", "the secrets bundle cannot be read"),
-    ("BQ0302", "a part of the secrets bundle is wrong"),
-    ("BQ0303", "the secrets file is not encrypted as it should be"),
-    ("BQ0304", "no age key of yours opens the secrets file"),
-    ("BQ0305", "an age key or recipient is not one"),
-    ("BQ0306", "the cluster has no such node"),
-    ("BQ0307", "a patch cannot be applied"),
-    ("BQ0308", "a machine of your own needs an install disk"),
-    ("BQ0309", "the machine configuration is too long for user data"),
-    ("BQ0320", "a node refused a call"),
-    ("BQ0321", "a node's identity is not what it should be"),
-    ("BQ0322", "a node does not answer"),
-    ("BQ0323", "an answer cannot be read"),
-];

@@ -43,9 +43,10 @@ impl Tokens {
         };
         let now = line.time().now();
         if let Some((token, until)) = self.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
-            && now < *until {
-                return Ok(token.clone());
-            }
+            && now < *until
+        {
+            return Ok(token.clone());
+        }
         let form = query(&[
             ("client_id", id.expose()),
             ("client_secret", secret.expose()),

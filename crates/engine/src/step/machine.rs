@@ -72,7 +72,7 @@ pub(super) async fn introduce(site: &Arc<Site>, node: &str, address: Option<IpAd
     let time = site.reach.line.time();
     let began = time.now();
     loop {
-        let client = nodes::maintenance(&site.reach, address);
+        let client = nodes::maintenance(&site.reach, address)?;
         match client.version().await {
             Ok(_) => {
                 let key = match &key {
@@ -82,13 +82,13 @@ pub(super) async fn introduce(site: &Arc<Site>, node: &str, address: Option<IpAd
                 let config = nodes::config(&site.reach, &site.subject, node, platform.as_deref(), Some(&key))?;
                 match client.apply_configuration(&config, talos::ApplyMode::Auto, false).await {
                     Ok(_) => return Ok(()),
-                    Err(error) if !error.is_transient() => return Err(error.into()),
+                    Err(error) if !nodes::is_transient(&error) => return Err(error.into()),
                     Err(_) => {}
                 }
             }
             // A machine that asks for a certificate has its configuration already.
-            Err(error) if error.is_certificate_required() => return Ok(()),
-            Err(error) if !error.is_transient() => return Err(error.into()),
+            Err(error) if nodes::asks_for_a_certificate(&error) => return Ok(()),
+            Err(error) if !nodes::is_transient(&error) => return Err(error.into()),
             Err(_) => {}
         }
         let waited = time.now().duration_since(began).unsigned_abs();

@@ -97,9 +97,10 @@ async fn watch_machine(site: &Arc<Site>, node: &str) -> Error {
             Some((State::Off, now)) => {
                 let Ok(cloud) = cloud(site, &machine.key.cloud) else { continue };
                 if let Err(error) = cloud.power(&site.reach.line, now, Power::On).await
-                    && error.why != Why::Busy {
-                        return error.into();
-                    }
+                    && error.why != Why::Busy
+                {
+                    return error.into();
+                }
             }
             Some(_) => {}
         }
@@ -112,9 +113,9 @@ pub(super) async fn diagnose(site: &Arc<Site>, node: &str) -> Option<String> {
     if let Ok(devices) = site.devices.fresh(Duration::ZERO).await
         && let Some(device) =
             devices.iter().find(|device| device.ours && device.hostname == node && device.name != node)
-        {
-            words.push(format!("it is on the tailnet as {:?}, because an older device holds the name", device.name));
-        }
+    {
+        words.push(format!("it is on the tailnet as {:?}, because an older device holds the name", device.name));
+    }
     if let Some(machine) = site.machine(node) {
         let told = cloud(site, &machine.key.cloud).ok()?.diagnose(&site.reach.line, &machine).await;
         words.push(told.unwrap_or_else(|error| error.to_string()));

@@ -33,8 +33,8 @@ pub(super) async fn bootstrap(site: &Arc<Site>, node: &str) -> Result<(), Error>
             match client.bootstrap().await {
                 Ok(()) => called = true,
                 // Somebody has done it before us, and only we may: a run of ours that was cut off.
-                Err(error) if error.is_already_exists() => called = true,
-                Err(error) if !error.is_transient() => return Err(error.into()),
+                Err(error) if error.refusal() == Some(talos::Refusal::AlreadyExists) => called = true,
+                Err(error) if !nodes::is_transient(&error) => return Err(error.into()),
                 Err(_) => {}
             }
         }
@@ -126,9 +126,10 @@ pub(super) async fn configure(site: &Arc<Site>, node: &str) -> Result<(), Error>
     loop {
         let waited = time.now().duration_since(began).unsigned_abs();
         if let Ok(actual) = client.machine_config().await
-            && nodes::config_differences(&config, &actual)?.is_empty() {
-                return Ok(());
-            }
+            && nodes::config_differences(&config, &actual)?.is_empty()
+        {
+            return Ok(());
+        }
         if waited > deadline::CONFIGURE {
             return Err(Error::Late {
                 subject: node.to_owned(),
@@ -155,7 +156,7 @@ pub(super) async fn drain(site: &Arc<Site>, node: &str) -> Result<(), Error> {
 /// Lets a node leave: out of etcd, its state and its data wiped, off.
 pub(super) async fn reset(site: &Arc<Site>, node: &str) -> Result<(), Error> {
     let client = nodes::client(&site.reach, &site.subject, device(site, node).await?)?;
-    client.reset(true, false).await?;
+    client.reset(talos::ResetScope::StateAndData, true, false).await?;
     let time = site.reach.line.time();
     let began = time.now();
     loop {

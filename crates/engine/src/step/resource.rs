@@ -82,12 +82,12 @@ pub(super) async fn make_image(
 ) -> Result<(), Error> {
     let cloud = cloud(site, name)?;
     // The Factory serves only schematics that it has been given once.
-    let schematic = talos::Schematic::for_bouquet();
-    site.reach.line.send(talos::post_schematic(&site.reach.factory, &schematic)?).await?;
+    let schematic = talos::Schematic::new([talos::TAILSCALE]);
+    site.reach.line.send(site.reach.factory.post_schematic(&schematic)).await?;
     let order = ImageOrder {
         cluster: site.subject.cluster.name.clone(),
         image: image.clone(),
-        source: site.reach.disk_image(cloud.as_ref(), image),
+        source: site.reach.disk_image(cloud.as_ref(), image, site.subject.cluster.talos),
         builder: builder.clone(),
     };
     let progress = Told { id: id.to_owned(), listener: listener.clone() };

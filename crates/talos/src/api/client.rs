@@ -1,225 +1,291 @@
-use super::cosi::GetRequest;
-use super::cosi::state_client::StateClient;
-use super::error::ClientError;
-use super::machine::apply_configuration_request::Mode;
-use super::machine::machine_service_client::MachineServiceClient;
-use super::machine::{
-    ApplyConfigurationRequest, BootstrapRequest, EtcdMemberListRequest, EtcdRemoveMemberByIdRequest,
-    ResetPartitionSpec, ResetRequest,
-};
-use std::net::IpAddr;
+use super::archive::file_in_tar_gz;
+use super::proto::cosi::state_client::StateClient;
+use super::proto::machine::image_service_client::ImageServiceClient;
+use super::proto::machine::lifecycle_service_client::LifecycleServiceClient;
+use super::proto::machine::machine_service_client::MachineServiceClient;
+use super::proto::{common, machine};
+use super::{Chunks, ClientError, Refusal};
+use std::future::Future;
 use std::time::Duration;
-use tonic::Status;
+use tonic::{Code, Response, Status};
 use wire::{Channel, Identity, Roots, Route, Secret, SharedWire, Target, Time, Tls};
 
-/// apid's port.
+/// Where apid listens.
 const PORT: u16 = 50_000;
-/// Nodes answer these calls at once; one that takes longer is not well.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
-/// apid's own limit of a message.
+/// As talosctl allows; a node's list of resources can be long.
 const MESSAGE_BYTES_MAX: usize = 32 << 20;
+/// What apid answers from memory it answers at once; etcd may take an election.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15);
+const KUBECONFIG_BYTES_MAX: usize = 1 << 20;
+
+/// A node to talk to.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Over the mesh, or (in maintenance) over the open network.
+    pub route: Route,
+    /// IP address or name; the certificate must be for it.
+    pub address: String,
+    /// The bundle's `os` authority, or nobody in maintenance.
+    pub roots: Roots,
+    /// Our certificate; `None` in maintenance.
+    pub identity: Option<Identity>,
+}
+
+impl Peer {
+    /// A configured node of the cluster, over the mesh. `authority`: the bundle's `os` certificate, DER.
+    pub fn configured(address: impl Into<String>, authority: Vec<u8>, identity: Identity) -> Self {
+        let roots = Roots::Only(vec![authority]);
+        Peer { route: Route::Mesh, address: address.into(), roots, identity: Some(identity) }
+    }
+
+    /// A node that waits for its first configuration: it has no identity to check, and asks for none. What is sent to it is
+    /// sent in trust on whoever answers at that address.
+    pub fn in_maintenance(address: impl Into<String>) -> Self {
+        Peer { route: Route::Direct, address: address.into(), roots: Roots::Unverified, identity: None }
+    }
+
+    fn target(&self) -> Target {
+        let tls = Tls { server_name: self.address.clone(), roots: self.roots.clone(), identity: self.identity.clone() };
+        Target { route: self.route, host: self.address.clone(), port: PORT, tls: Some(tls) }
+    }
+}
 
 /// One node's machine API.
+#[derive(Clone)]
 pub struct Client {
-    channel: Channel,
-    origin: http::Uri,
-    node: String,
+    pub(super) channel: Channel,
+    pub(super) origin: http::Uri,
+    pub(super) time: Time,
+    pub(super) timeout: Duration,
 }
 
-/// When a configuration takes effect.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ApplyMode {
-    /// At once; with a reboot only where Talos (before 1.14) sees no other way.
-    Auto,
-    /// At once, and refused where that needs a reboot.
-    NoReboot,
-    /// With the next reboot.
-    Staged,
-}
-
-/// What runs on a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// A node's version and where it runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Version {
     /// `v1.14.6`.
     pub tag: String,
-    /// `arm64`, `amd64`.
+    /// `arm64` or `amd64`.
     pub arch: String,
-    /// `hcloud`, `oracle`, `metal`, …
+    /// `hcloud`, `oracle`, `metal`, …; empty if the node did not say.
     pub platform: String,
 }
 
-/// A service of a node.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ServiceInfo {
-    /// `etcd`, `kubelet`, `ext-tailscale`, …
-    pub id: String,
-    /// `Running`, `Preparing`, `Failed`, …
-    pub state: String,
-    /// `None` where it has no health check, or none has run yet.
-    pub healthy: Option<bool>,
-    /// Its last words.
-    pub message: String,
+impl Version {
+    /// The tag as a version; `None` for builds with a suffix.
+    pub fn parsed(&self) -> Option<spec::Version> {
+        self.tag.parse().ok()
+    }
 }
 
-/// A member of etcd.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct EtcdMember {
-    /// Its id.
-    pub id: u64,
-    /// Host name of its node.
-    pub hostname: String,
-    /// Whether it has no vote yet.
-    pub learner: bool,
+/// A service on a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// `etcd`, `kubelet`, `ext-tailscale`, …
+    pub id: String,
+    /// `Running`, `Preparing`, `Waiting`, …
+    pub state: String,
+    /// `None` where the service has no health check or has not been checked yet.
+    pub healthy: Option<bool>,
+    /// What the last check said.
+    pub last_message: String,
+}
+
+/// What a node may do to take a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApplyMode {
+    /// As the node thinks fit: at once, or (before Talos 1.14) with a reboot where a field needs one.
+    Auto,
+    /// At once, or not at all.
+    NoReboot,
+    /// At the next boot.
+    Staged,
+    /// At once, and back after this time unless confirmed by another apply.
+    Try(Duration),
+}
+
+/// What a node did with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// What the node finds doubtful in it.
+    pub warnings: Vec<String>,
+    /// How it was taken, in the node's words.
+    pub details: String,
 }
 
 impl Client {
-    /// Of a configured node: it must show a certificate of `authority` (DER), and we show `identity`.
-    pub fn connect(
-        wire: SharedWire,
-        time: Time,
-        route: Route,
-        address: IpAddr,
-        authority: Vec<u8>,
-        identity: Identity,
-    ) -> Self {
-        Self::new(wire, time, route, address, Roots::Only(vec![authority]), Some(identity))
+    /// Sends nothing yet. `None` if the address cannot stand in a URI.
+    pub fn new(wire: SharedWire, time: Time, peer: &Peer) -> Option<Self> {
+        let target = peer.target();
+        let origin = http::Uri::builder().scheme("https").authority(target.authority()).path_and_query("/");
+        let origin = origin.build().ok()?;
+        // The head of a stream comes with its first message, so the channel's own limit is only a backstop.
+        let channel = Channel::new(wire, time.clone(), target, Duration::from_secs(600));
+        Some(Client { channel, origin, time, timeout: DEFAULT_TIMEOUT })
     }
 
-    /// Of a machine in maintenance mode: its certificate is its own invention, and it asks for none.
-    pub fn maintenance(wire: SharedWire, time: Time, route: Route, address: IpAddr) -> Self {
-        Self::new(wire, time, route, address, Roots::Unverified, None)
+    /// With another time limit for each call (for streams: until they begin). The default is 15 s.
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
     }
 
-    fn new(
-        wire: SharedWire,
-        time: Time,
-        route: Route,
-        address: IpAddr,
-        roots: Roots,
-        identity: Option<Identity>,
-    ) -> Self {
-        let host = address.to_string();
-        let tls = Tls { server_name: host.clone(), roots, identity };
-        let target = Target { route, host, port: PORT, tls: Some(tls) };
-        let node = target.authority();
-        let origin = format!("https://{node}").parse().unwrap_or_default();
-        Client { channel: Channel::new(wire, time, target, HEAD_TIMEOUT), origin, node }
-    }
-
-    fn machine(&self) -> MachineServiceClient<Channel> {
-        MachineServiceClient::with_origin(self.channel.clone(), self.origin.clone())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-    }
-
-    fn error(&self, call: &'static str) -> impl Fn(Status) -> ClientError + '_ {
-        move |status| ClientError::of(&self.node, call, &status)
-    }
-
-    fn first<T>(&self, call: &'static str, messages: Vec<T>) -> Result<T, ClientError> {
-        let none = || ClientError::garbled(call, "the answer holds no message");
-        messages.into_iter().next().ok_or_else(none)
-    }
-
-    /// What runs there.
+    /// What runs there. Works in maintenance too.
     pub async fn version(&self) -> Result<Version, ClientError> {
-        let answer = self.machine().version(()).await.map_err(self.error("Version"))?;
-        let message = self.first("Version", answer.into_inner().messages)?;
-        let version = message.version.unwrap_or_default();
-        let platform = message.platform.unwrap_or_default().name;
+        const CALL: &str = "Talos Version";
+        let mut service = self.machine();
+        let reply = self.ask(CALL, service.version(())).await?;
+        let message = first(CALL, reply.messages)?;
+        let version = message.version.ok_or(ClientError::Garbled { call: CALL, what: "no version in the answer" })?;
+        let platform = message.platform.map(|platform| platform.name).unwrap_or_default();
         Ok(Version { tag: version.tag, arch: version.arch, platform })
     }
 
-    /// Hands the node a whole configuration; returns what it says of it. With `dry_run` nothing changes.
+    /// Gives the node a whole configuration (patches are merged before). With `dry_run` it only says what it would do.
     pub async fn apply_configuration(
         &self,
         config: &Secret,
         mode: ApplyMode,
         dry_run: bool,
-    ) -> Result<String, ClientError> {
-        let mode = match mode {
-            ApplyMode::Auto => Mode::Auto,
-            ApplyMode::NoReboot => Mode::NoReboot,
-            ApplyMode::Staged => Mode::Staged,
+    ) -> Result<Applied, ClientError> {
+        use machine::apply_configuration_request::Mode;
+        const CALL: &str = "Talos ApplyConfiguration";
+        let (mode, try_for) = match mode {
+            ApplyMode::Auto => (Mode::Auto, None),
+            ApplyMode::NoReboot => (Mode::NoReboot, None),
+            ApplyMode::Staged => (Mode::Staged, None),
+            ApplyMode::Try(limit) => (Mode::Try, Some(limit)),
         };
-        let request =
-            ApplyConfigurationRequest { data: config.expose().as_bytes().to_vec(), mode: mode.into(), dry_run };
-        let call = "ApplyConfiguration";
-        let answer = self.machine().apply_configuration(request).await.map_err(self.error(call))?;
-        Ok(self.first(call, answer.into_inner().messages)?.mode_details)
+        let request = machine::ApplyConfigurationRequest {
+            data: config.expose().as_bytes().to_vec(),
+            mode: mode.into(),
+            dry_run,
+            try_mode_timeout: try_for.and_then(|limit| limit.try_into().ok()),
+        };
+        let mut service = self.machine();
+        let reply = self.ask(CALL, service.apply_configuration(request)).await?;
+        let message = first(CALL, reply.messages)?;
+        Ok(Applied { warnings: message.warnings, details: message.mode_details })
     }
 
-    /// Starts etcd on this control plane. Once in a cluster's life.
+    /// Starts a new etcd cluster on this node. Once in the life of a cluster; [`Refusal::AlreadyExists`] says that it was.
     pub async fn bootstrap(&self) -> Result<(), ClientError> {
-        self.machine().bootstrap(BootstrapRequest::default()).await.map_err(self.error("Bootstrap")).map(drop)
+        const CALL: &str = "Talos Bootstrap";
+        let mut service = self.machine();
+        let reply = self.ask(CALL, service.bootstrap(machine::BootstrapRequest::default())).await?;
+        first(CALL, reply.messages).map(|_| ())
     }
 
-    /// Every service.
-    pub async fn services(&self) -> Result<Vec<ServiceInfo>, ClientError> {
-        let answer = self.machine().service_list(()).await.map_err(self.error("ServiceList"))?;
-        let list = self.first("ServiceList", answer.into_inner().messages)?;
-        let services = list.services.into_iter().map(|service| {
-            let health = service.health.unwrap_or_default();
-            let event = service.events.and_then(|events| events.events.into_iter().last());
-            let message = if health.last_message.is_empty() {
-                event.map(|event| event.msg).unwrap_or_default()
-            } else {
-                health.last_message
-            };
-            let healthy = (!health.unknown).then_some(health.healthy);
-            ServiceInfo { id: service.id, state: service.state, healthy, message }
-        });
-        Ok(services.collect())
+    /// The services of the node.
+    pub async fn services(&self) -> Result<Vec<Service>, ClientError> {
+        const CALL: &str = "Talos ServiceList";
+        let mut service = self.machine();
+        let reply = self.ask(CALL, service.service_list(())).await?;
+        Ok(first(CALL, reply.messages)?.services.into_iter().map(service_of).collect())
     }
 
-    /// Members of etcd, as this control plane knows them.
-    pub async fn etcd_members(&self) -> Result<Vec<EtcdMember>, ClientError> {
-        let call = "EtcdMemberList";
-        let request = EtcdMemberListRequest { query_local: true };
-        let answer = self.machine().etcd_member_list(request).await.map_err(self.error(call))?;
-        let members = self.first(call, answer.into_inner().messages)?.members.into_iter();
-        let told = |member: super::machine::EtcdMember| EtcdMember {
-            id: member.id,
-            hostname: member.hostname,
-            learner: member.is_learner,
+    /// The administrator's kubeconfig as the node makes it. Control planes only.
+    pub async fn kubeconfig(&self) -> Result<Secret, ClientError> {
+        const CALL: &str = "Talos Kubeconfig";
+        let mut service = self.machine();
+        let all = async {
+            let stream = service.kubeconfig(()).await.map_err(|status| ClientError::of(CALL, &status))?;
+            Chunks::new(CALL, stream.into_inner()).collect(KUBECONFIG_BYTES_MAX).await
         };
-        Ok(members.map(told).collect())
+        let packed = self.within(CALL, self.timeout, all).await?;
+        let text = file_in_tar_gz(&packed, "kubeconfig");
+        text.map(Secret::new).ok_or(ClientError::Garbled { call: CALL, what: "no kubeconfig in the archive" })
     }
 
-    /// Removes a member whose node is gone.
-    pub async fn etcd_remove_member(&self, member_id: u64) -> Result<(), ClientError> {
-        let request = EtcdRemoveMemberByIdRequest { member_id };
-        let call = "EtcdRemoveMemberByID";
-        self.machine().etcd_remove_member_by_id(request).await.map_err(self.error(call)).map(drop)
-    }
-
-    /// Wipes what the node knows (STATE) and holds (EPHEMERAL). `graceful`: it leaves etcd first.
-    pub async fn reset(&self, graceful: bool, reboot: bool) -> Result<(), ClientError> {
-        let wipe = |label: &str| ResetPartitionSpec { label: label.to_owned(), wipe: true };
-        let request = ResetRequest {
-            graceful,
-            reboot,
-            system_partitions_to_wipe: vec![wipe("STATE"), wipe("EPHEMERAL")],
-            ..ResetRequest::default()
+    /// A system service's log: its last lines, or with `tail_lines` below 0 all of it.
+    pub async fn logs(&self, service_id: &str, tail_lines: i32, follow: bool) -> Result<Chunks, ClientError> {
+        const CALL: &str = "Talos Logs";
+        let request = machine::LogsRequest {
+            namespace: "system".into(),
+            id: service_id.into(),
+            driver: common::ContainerDriver::Containerd.into(),
+            follow,
+            tail_lines,
         };
-        self.machine().reset(request).await.map_err(self.error("Reset")).map(drop)
+        let mut service = self.machine();
+        Ok(Chunks::new(CALL, self.ask(CALL, service.logs(request)).await?))
     }
 
-    /// The configuration that is saved on the node's disk, every document of it.
-    pub async fn machine_config(&self) -> Result<Secret, ClientError> {
-        let call = "Get MachineConfigs";
-        let request = GetRequest {
-            namespace: "config".into(),
-            r#type: "MachineConfigs.config.talos.dev".into(),
-            id: "persistent".into(),
-            options: None,
-        };
-        let mut state = StateClient::with_origin(self.channel.clone(), self.origin.clone())
-            .max_decoding_message_size(MESSAGE_BYTES_MAX);
-        let answer = state.get(request).await.map_err(self.error(call))?.into_inner();
-        let yaml = answer.resource.and_then(|resource| resource.spec).map(|spec| spec.yaml_spec).unwrap_or_default();
-        // The spec is a YAML string that holds the documents.
-        crate::yaml::read_string(&yaml)
-            .map(Secret::new)
-            .map_err(|_| ClientError::garbled(call, "the configuration is not told as a string"))
+    /// Kernel messages. Works in maintenance too.
+    pub async fn dmesg(&self, follow: bool) -> Result<Chunks, ClientError> {
+        const CALL: &str = "Talos Dmesg";
+        let mut service = self.machine();
+        Ok(Chunks::new(CALL, self.ask(CALL, service.dmesg(machine::DmesgRequest { follow, tail: false })).await?))
     }
+
+    /// Waits for one answer and sorts what comes instead.
+    pub(super) async fn ask<T>(
+        &self,
+        call: &'static str,
+        answer: impl Future<Output = Result<Response<T>, Status>>,
+    ) -> Result<T, ClientError> {
+        let sorted = async { answer.await.map(Response::into_inner).map_err(|status| ClientError::of(call, &status)) };
+        self.within(call, self.timeout, sorted).await
+    }
+
+    pub(super) async fn within<T>(
+        &self,
+        call: &'static str,
+        limit: Duration,
+        work: impl Future<Output = Result<T, ClientError>>,
+    ) -> Result<T, ClientError> {
+        self.time.within(limit, work).await.unwrap_or(Err(ClientError::TimedOut { call, limit }))
+    }
+
+    pub(super) fn machine(&self) -> MachineServiceClient<Channel> {
+        MachineServiceClient::with_origin(self.channel.clone(), self.origin.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+
+    pub(super) fn images(&self) -> ImageServiceClient<Channel> {
+        ImageServiceClient::with_origin(self.channel.clone(), self.origin.clone())
+    }
+
+    pub(super) fn lifecycle(&self) -> LifecycleServiceClient<Channel> {
+        LifecycleServiceClient::with_origin(self.channel.clone(), self.origin.clone())
+    }
+
+    pub(super) fn state(&self) -> StateClient<Channel> {
+        StateClient::with_origin(self.channel.clone(), self.origin.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX)
+    }
+}
+
+fn service_of(info: machine::ServiceInfo) -> Service {
+    let health = info.health.unwrap_or(machine::ServiceHealth { unknown: true, ..Default::default() });
+    Service {
+        id: info.id,
+        state: info.state,
+        healthy: (!health.unknown).then_some(health.healthy),
+        last_message: health.last_message,
+    }
+}
+
+/// A message of a reply, which says itself whether the node behind it failed.
+pub(super) trait Message {
+    fn metadata(&self) -> Option<&common::Metadata>;
+}
+
+macro_rules! messages {
+    ($($name:ident),*) => { $(impl Message for machine::$name {
+        fn metadata(&self) -> Option<&common::Metadata> { self.metadata.as_ref() }
+    })* };
+}
+messages!(ApplyConfiguration, Begun, Done, EtcdForfeitLeadership, EtcdMembers, EtcdStatus, ServiceList, Version);
+
+/// The one message of a node that was asked by itself.
+pub(super) fn first<M: Message>(call: &'static str, messages: Vec<M>) -> Result<M, ClientError> {
+    let message = messages.into_iter().next().ok_or(ClientError::Garbled { call, what: "an empty answer" })?;
+    match message.metadata() {
+        Some(metadata) if !metadata.error.is_empty() => Err(forwarded(call, metadata.error.clone())),
+        _ => Ok(message),
+    }
+}
+
+/// An error that came inside an answer: something in between has forwarded the call.
+pub(super) fn forwarded(call: &'static str, message: String) -> ClientError {
+    ClientError::Refused { call, refusal: Refusal::Other, code: Code::Unknown, message }
 }

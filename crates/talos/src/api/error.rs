@@ -1,109 +1,179 @@
+use std::error::Error as _;
+use std::time::Duration;
 use tonic::{Code, Status};
 use wire::{Fate, Lost, Sorted};
 
-/// Why a node, or the Image Factory, did not do what it was asked.
+/// What came of a call to a node instead of its answer.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
-    /// The node answered with a gRPC error.
-    #[error("{node}: {call}: {message} ({code:?})")]
-    Refused {
-        /// Address of the node.
-        node: String,
-        /// Method.
+    /// Nothing came back.
+    #[error(transparent)]
+    Lost(#[from] Lost),
+    /// Nothing came back in the time allowed.
+    #[error("{call}: no answer within {} s", .limit.as_secs())]
+    TimedOut {
+        /// The call's name.
         call: &'static str,
-        /// gRPC code.
+        /// The time allowed.
+        limit: Duration,
+    },
+    /// The node said no.
+    #[error("{call}: {message} ({code:?})")]
+    Refused {
+        /// The call's name.
+        call: &'static str,
+        /// What it means for us.
+        refusal: Refusal,
+        /// gRPC's own code.
         code: Code,
         /// The node's words.
         message: String,
     },
-    /// Nothing came back, or the handshake failed.
-    #[error("{call}: {error}")]
-    Unreachable {
-        /// Method.
-        call: &'static str,
-        /// What happened.
-        error: wire::Error,
-    },
-    /// The answer is not what the interface says.
+    /// The answer is not what the API promises.
     #[error("{call}: {what}")]
     Garbled {
-        /// Method.
+        /// The call's name.
         call: &'static str,
         /// What is wrong with it.
-        what: String,
+        what: &'static str,
+    },
+    /// The installer ran on the node and failed, which the call itself does not report as an error.
+    #[error("{call}: the installer ended with exit code {exit_code}: {last_words}")]
+    InstallerFailed {
+        /// The call's name.
+        call: &'static str,
+        /// Never 0.
+        exit_code: i32,
+        /// The last line it wrote.
+        last_words: String,
     },
 }
 
+/// The sorts of refusals.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Refusal {
+    /// Services are starting or restarting, as apid does when it leaves maintenance.
+    Unavailable,
+    /// Something must happen on the node first (another sequence, time not in sync, installation).
+    NotReady,
+    /// It has been done already; for Bootstrap: this node's etcd has data.
+    AlreadyExists,
+    /// Our certificate's role does not allow it, or the node is in maintenance and allows it to nobody.
+    Forbidden,
+    /// This node does not serve the call: a worker asked about etcd, an older Talos.
+    Unimplemented,
+    /// What was sent is refused as wrong, such as a configuration that does not validate.
+    Invalid,
+    /// It is not there.
+    NotFound,
+    /// Everything else.
+    Other,
+}
+
 impl ClientError {
-    pub(crate) fn garbled(call: &'static str, what: &str) -> Self {
-        ClientError::Garbled { call, what: what.to_owned() }
-    }
-
-    /// An HTTP status that says it all.
-    pub(crate) fn status(call: &'static str, status: u16) -> Self {
-        ClientError::Garbled { call, what: format!("refused with status {status}") }
-    }
-
-    /// What a failed call means: what never reached the node is told apart by the error that tonic carries along.
-    pub(crate) fn of(node: &str, call: &'static str, status: &Status) -> Self {
-        let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(status);
-        while let Some(at) = cause {
-            if let Some(error) = at.downcast_ref::<wire::Error>() {
-                return ClientError::Unreachable { call, error: error.clone() };
+    /// Of a status: what our own [`wire::Wire`] said, if it was that, else what the node said.
+    pub(super) fn of(call: &'static str, status: &Status) -> Self {
+        let mut cause = status.source();
+        while let Some(error) = cause {
+            if let Some(ours) = error.downcast_ref::<wire::Error>() {
+                return ClientError::Lost(Lost { call, error: ours.clone() });
             }
-            cause = at.source();
+            cause = error.source();
         }
-        let (code, message) = (status.code(), status.message().to_owned());
-        ClientError::Refused { node: node.to_owned(), call, code, message }
+        let refusal = match status.code() {
+            Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded => Refusal::Unavailable,
+            Code::FailedPrecondition | Code::Aborted | Code::ResourceExhausted => Refusal::NotReady,
+            Code::AlreadyExists => Refusal::AlreadyExists,
+            Code::PermissionDenied | Code::Unauthenticated => Refusal::Forbidden,
+            Code::Unimplemented => Refusal::Unimplemented,
+            Code::InvalidArgument | Code::OutOfRange => Refusal::Invalid,
+            Code::NotFound => Refusal::NotFound,
+            Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss => Refusal::Other,
+        };
+        ClientError::Refused { call, refusal, code: status.code(), message: status.message().to_owned() }
+    }
+
+    /// The sort of refusal, if the node refused.
+    pub fn refusal(&self) -> Option<Refusal> {
+        match self {
+            ClientError::Refused { refusal, .. } => Some(*refusal),
+            _ => None,
+        }
+    }
+
+    /// Whether the handshake failed: the node is of another cluster, still in maintenance, or does not know us.
+    pub fn is_tls(&self) -> bool {
+        matches!(self, ClientError::Lost(Lost { error: wire::Error::Tls { .. }, .. }))
     }
 
     /// The code that `bouquet explain` knows.
     pub fn code(&self) -> &'static str {
         match self {
-            ClientError::Refused { .. } => "BQ0320",
-            ClientError::Unreachable { error: wire::Error::Tls { .. }, .. } => "BQ0321",
-            ClientError::Unreachable { .. } => "BQ0322",
-            ClientError::Garbled { .. } => "BQ0323",
+            ClientError::Lost(_) if self.is_tls() => "BQ0321",
+            ClientError::Lost(_) | ClientError::TimedOut { .. } => "BQ0320",
+            ClientError::Refused { refusal, .. } => match refusal {
+                Refusal::Unavailable | Refusal::NotReady => "BQ0322",
+                Refusal::AlreadyExists => "BQ0323",
+                Refusal::Forbidden => "BQ0324",
+                Refusal::Unimplemented => "BQ0325",
+                Refusal::Invalid => "BQ0326",
+                Refusal::NotFound => "BQ0327",
+                Refusal::Other => "BQ0328",
+            },
+            ClientError::Garbled { .. } => "BQ0329",
+            ClientError::InstallerFailed { .. } => "BQ0330",
         }
     }
 
-    /// Whether the same call may well be taken in a moment: a node that boots, restarts its API or is not ready for it.
-    pub fn is_transient(&self) -> bool {
+    /// What to do about it.
+    pub fn help(&self) -> &'static str {
         match self {
-            ClientError::Refused { code, .. } => matches!(
-                code,
-                Code::FailedPrecondition | Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded | Code::Aborted
-            ),
-            // A handshake may fail while apid changes its certificate; one that goes on failing runs out its time.
-            ClientError::Unreachable { .. } => true,
-            ClientError::Garbled { .. } => false,
+            ClientError::Lost(_) if self.is_tls() => {
+                "check that the bundle is this cluster's; a node in maintenance mode or of another cluster shows another authority"
+            }
+            ClientError::Lost(_) | ClientError::TimedOut { .. } => {
+                "check that this machine is on the tailnet or that BOUQUET_MESH_PROXY leads into it, and that the node is up"
+            }
+            ClientError::Refused { refusal, .. } => refusal.help(),
+            ClientError::Garbled { .. } => "something between this machine and the node answers in its place",
+            ClientError::InstallerFailed { .. } => {
+                "the node still runs what it ran; `bouquet logs` shows the installer's words"
+            }
         }
     }
+}
 
-    /// Whether it has been done already.
-    pub fn is_already_exists(&self) -> bool {
-        matches!(self, ClientError::Refused { code: Code::AlreadyExists, .. })
-    }
-
-    /// Whether the node asks who we are, which one in maintenance mode never does.
-    pub fn is_certificate_required(&self) -> bool {
-        let asks = |error: &wire::Error| matches!(error, wire::Error::Tls { reason, .. } if reason.to_lowercase().contains("certificaterequired"));
-        matches!(self, ClientError::Unreachable { error, .. } if asks(error))
+impl Refusal {
+    fn help(self) -> &'static str {
+        match self {
+            Refusal::Unavailable | Refusal::NotReady => {
+                "wait for the node to finish what it is doing, then run the command again"
+            }
+            Refusal::AlreadyExists => "it has been done before; look at `bouquet status`",
+            Refusal::Forbidden => {
+                "use a certificate with the role os:admin; a node in maintenance mode must be configured first"
+            }
+            Refusal::Unimplemented => "ask a control plane, or upgrade Talos on the node",
+            Refusal::Invalid => "the node's words name the field; patches of the cluster file are the usual cause",
+            Refusal::NotFound => "run `bouquet status` to see what is there",
+            Refusal::Other => "the node's own words are all there is; `bouquet logs` may show more",
+        }
     }
 }
 
 impl Sorted for ClientError {
     fn fate(&self) -> Fate {
         match self {
-            _ if self.is_transient() => Fate::Now,
-            ClientError::Refused { code: Code::PermissionDenied | Code::Unauthenticated, .. } => Fate::User,
-            _ => Fate::Bug,
+            ClientError::Lost(_) if self.is_tls() => Fate::User,
+            ClientError::Lost(_) | ClientError::TimedOut { .. } => Fate::Now,
+            ClientError::Refused { refusal, .. } => match refusal {
+                Refusal::Unavailable | Refusal::Other => Fate::Now,
+                Refusal::NotReady => Fate::Later(None),
+                Refusal::AlreadyExists | Refusal::Forbidden | Refusal::Invalid => Fate::User,
+                Refusal::Unimplemented | Refusal::NotFound => Fate::Bug,
+            },
+            ClientError::InstallerFailed { .. } => Fate::User,
+            ClientError::Garbled { .. } => Fate::Bug,
         }
-    }
-}
-
-impl From<Lost> for ClientError {
-    fn from(lost: Lost) -> Self {
-        ClientError::Unreachable { call: lost.call, error: lost.error }
     }
 }
