@@ -19,7 +19,7 @@ mod stream;
 
 pub use client::{Applied, ApplyMode, Client, Peer, Service, Version};
 pub use cosi::{Change, Changed, Resource, Watch};
-pub use error::{ClientError, Refusal};
+pub use error::{Asked, ClientError, Refusal};
 pub use etcd::{EtcdMember, EtcdStatus};
 pub use lifecycle::{Progress, ResetScope};
 pub use stream::Chunks;

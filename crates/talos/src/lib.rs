@@ -24,8 +24,8 @@ mod schematic;
 mod yaml;
 
 pub use api::{
-    Applied, ApplyMode, Change, Changed, Chunks, Client, ClientError, EtcdMember, EtcdStatus, Peer, Progress, Refusal,
-    ResetScope, Resource, Service, Version, Watch,
+    Applied, ApplyMode, Asked, Change, Changed, Chunks, Client, ClientError, EtcdMember, EtcdStatus, Peer, Progress,
+    Refusal, ResetScope, Resource, Service, Version, Watch,
 };
 pub use bundle::{AgeIdentity, Bundle, BundleError, Encryption, recipients_of, repository_password};
 pub use codes::CODES;

@@ -25,11 +25,6 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, YamlError> {
     Ok(serde_saphyr::from_str(text)?)
 }
 
-/// Reads a document that is one string.
-pub(crate) fn read_string(text: &str) -> Result<String, YamlError> {
-    read(text)
-}
-
 /// Reads every document; empty ones are left out.
 pub(crate) fn read_all(text: &str) -> Result<Vec<Value>, YamlError> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(text)?;

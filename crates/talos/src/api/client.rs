@@ -4,14 +4,16 @@ use super::proto::machine::image_service_client::ImageServiceClient;
 use super::proto::machine::lifecycle_service_client::LifecycleServiceClient;
 use super::proto::machine::machine_service_client::MachineServiceClient;
 use super::proto::{common, machine};
-use super::{Chunks, ClientError, Refusal};
+use super::{Asked, Chunks, ClientError};
 use std::future::Future;
 use std::time::Duration;
-use tonic::{Code, Response, Status};
+use tonic::{Response, Status};
 use wire::{Channel, Identity, Roots, Route, Secret, SharedWire, Target, Time, Tls};
 
 /// Where apid listens.
 const PORT: u16 = 50_000;
+/// A stream's head comes with its first message, so this is only a backstop: each call has a limit of its own.
+const HEAD_TIMEOUT: Duration = Duration::from_mins(10);
 /// As talosctl allows; a node's list of resources can be long.
 const MESSAGE_BYTES_MAX: usize = 32 << 20;
 /// What apid answers from memory it answers at once; etcd may take an election.
@@ -55,6 +57,7 @@ impl Peer {
 pub struct Client {
     pub(super) channel: Channel,
     pub(super) origin: http::Uri,
+    pub(super) node: String,
     pub(super) time: Time,
     pub(super) timeout: Duration,
 }
@@ -86,7 +89,7 @@ pub struct Service {
     pub state: String,
     /// `None` where the service has no health check or has not been checked yet.
     pub healthy: Option<bool>,
-    /// What the last check said.
+    /// What the last check said, else the last event.
     pub last_message: String,
 }
 
@@ -116,11 +119,10 @@ impl Client {
     /// Sends nothing yet. `None` if the address cannot stand in a URI.
     pub fn new(wire: SharedWire, time: Time, peer: &Peer) -> Option<Self> {
         let target = peer.target();
-        let origin = http::Uri::builder().scheme("https").authority(target.authority()).path_and_query("/");
-        let origin = origin.build().ok()?;
-        // The head of a stream comes with its first message, so the channel's own limit is only a backstop.
-        let channel = Channel::new(wire, time.clone(), target, Duration::from_secs(600));
-        Some(Client { channel, origin, time, timeout: DEFAULT_TIMEOUT })
+        let node = target.authority();
+        let origin = http::Uri::builder().scheme("https").authority(node.as_str()).path_and_query("/").build().ok()?;
+        let channel = Channel::new(wire, time.clone(), target, HEAD_TIMEOUT);
+        Some(Client { channel, origin, node, time, timeout: DEFAULT_TIMEOUT })
     }
 
     /// With another time limit for each call (for streams: until they begin). The default is 15 s.
@@ -131,11 +133,11 @@ impl Client {
 
     /// What runs there. Works in maintenance too.
     pub async fn version(&self) -> Result<Version, ClientError> {
-        const CALL: &str = "Talos Version";
+        let asked = self.asked("Talos Version");
         let mut service = self.machine();
-        let reply = self.ask(CALL, service.version(())).await?;
-        let message = first(CALL, reply.messages)?;
-        let version = message.version.ok_or(ClientError::Garbled { call: CALL, what: "no version in the answer" })?;
+        let reply = self.ask(&asked, service.version(())).await?;
+        let message = first(&asked, reply.messages)?;
+        let version = message.version.ok_or_else(|| asked.garbled("no version in the answer"))?;
         let platform = message.platform.map(|platform| platform.name).unwrap_or_default();
         Ok(Version { tag: version.tag, arch: version.arch, platform })
     }
@@ -148,7 +150,7 @@ impl Client {
         dry_run: bool,
     ) -> Result<Applied, ClientError> {
         use machine::apply_configuration_request::Mode;
-        const CALL: &str = "Talos ApplyConfiguration";
+        let asked = self.asked("Talos ApplyConfiguration");
         let (mode, try_for) = match mode {
             ApplyMode::Auto => (Mode::Auto, None),
             ApplyMode::NoReboot => (Mode::NoReboot, None),
@@ -162,43 +164,43 @@ impl Client {
             try_mode_timeout: try_for.and_then(|limit| limit.try_into().ok()),
         };
         let mut service = self.machine();
-        let reply = self.ask(CALL, service.apply_configuration(request)).await?;
-        let message = first(CALL, reply.messages)?;
+        let reply = self.ask(&asked, service.apply_configuration(request)).await?;
+        let message = first(&asked, reply.messages)?;
         Ok(Applied { warnings: message.warnings, details: message.mode_details })
     }
 
-    /// Starts a new etcd cluster on this node. Once in the life of a cluster; [`Refusal::AlreadyExists`] says that it was.
+    /// Starts a new etcd cluster on this node. Once in the life of a cluster; [`super::Refusal::AlreadyExists`] says that it was.
     pub async fn bootstrap(&self) -> Result<(), ClientError> {
-        const CALL: &str = "Talos Bootstrap";
+        let asked = self.asked("Talos Bootstrap");
         let mut service = self.machine();
-        let reply = self.ask(CALL, service.bootstrap(machine::BootstrapRequest::default())).await?;
-        first(CALL, reply.messages).map(|_| ())
+        let reply = self.ask(&asked, service.bootstrap(machine::BootstrapRequest::default())).await?;
+        first(&asked, reply.messages).map(|_| ())
     }
 
     /// The services of the node.
     pub async fn services(&self) -> Result<Vec<Service>, ClientError> {
-        const CALL: &str = "Talos ServiceList";
+        let asked = self.asked("Talos ServiceList");
         let mut service = self.machine();
-        let reply = self.ask(CALL, service.service_list(())).await?;
-        Ok(first(CALL, reply.messages)?.services.into_iter().map(service_of).collect())
+        let reply = self.ask(&asked, service.service_list(())).await?;
+        Ok(first(&asked, reply.messages)?.services.into_iter().map(service_of).collect())
     }
 
     /// The administrator's kubeconfig as the node makes it. Control planes only.
     pub async fn kubeconfig(&self) -> Result<Secret, ClientError> {
-        const CALL: &str = "Talos Kubeconfig";
+        let asked = self.asked("Talos Kubeconfig");
         let mut service = self.machine();
         let all = async {
-            let stream = service.kubeconfig(()).await.map_err(|status| ClientError::of(CALL, &status))?;
-            Chunks::new(CALL, stream.into_inner()).collect(KUBECONFIG_BYTES_MAX).await
+            let stream = service.kubeconfig(()).await.map_err(|status| asked.refused(&status))?;
+            Chunks::new(asked.clone(), stream.into_inner()).collect(KUBECONFIG_BYTES_MAX).await
         };
-        let packed = self.within(CALL, self.timeout, all).await?;
+        let packed = self.within(&asked, self.timeout, all).await?;
         let text = file_in_tar_gz(&packed, "kubeconfig");
-        text.map(Secret::new).ok_or(ClientError::Garbled { call: CALL, what: "no kubeconfig in the archive" })
+        text.map(Secret::new).ok_or_else(|| asked.garbled("no kubeconfig in the archive"))
     }
 
     /// A system service's log: its last lines, or with `tail_lines` below 0 all of it.
     pub async fn logs(&self, service_id: &str, tail_lines: i32, follow: bool) -> Result<Chunks, ClientError> {
-        const CALL: &str = "Talos Logs";
+        let asked = self.asked("Talos Logs");
         let request = machine::LogsRequest {
             namespace: "system".into(),
             id: service_id.into(),
@@ -207,33 +209,42 @@ impl Client {
             tail_lines,
         };
         let mut service = self.machine();
-        Ok(Chunks::new(CALL, self.ask(CALL, service.logs(request)).await?))
+        let stream = self.ask(&asked, service.logs(request)).await?;
+        Ok(Chunks::new(asked, stream))
     }
 
     /// Kernel messages. Works in maintenance too.
     pub async fn dmesg(&self, follow: bool) -> Result<Chunks, ClientError> {
-        const CALL: &str = "Talos Dmesg";
+        let asked = self.asked("Talos Dmesg");
         let mut service = self.machine();
-        Ok(Chunks::new(CALL, self.ask(CALL, service.dmesg(machine::DmesgRequest { follow, tail: false })).await?))
+        let stream = self.ask(&asked, service.dmesg(machine::DmesgRequest { follow, tail: false })).await?;
+        Ok(Chunks::new(asked, stream))
     }
 
     /// Waits for one answer and sorts what comes instead.
     pub(super) async fn ask<T>(
         &self,
-        call: &'static str,
+        asked: &Asked,
         answer: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, ClientError> {
-        let sorted = async { answer.await.map(Response::into_inner).map_err(|status| ClientError::of(call, &status)) };
-        self.within(call, self.timeout, sorted).await
+        let sorted = async { answer.await.map(Response::into_inner).map_err(|status| asked.refused(&status)) };
+        self.within(asked, self.timeout, sorted).await
     }
 
     pub(super) async fn within<T>(
         &self,
-        call: &'static str,
+        asked: &Asked,
         limit: Duration,
         work: impl Future<Output = Result<T, ClientError>>,
     ) -> Result<T, ClientError> {
-        self.time.within(limit, work).await.unwrap_or(Err(ClientError::TimedOut { call, limit }))
+        self.time
+            .within(limit, work)
+            .await
+            .unwrap_or_else(|_| Err(ClientError::TimedOut { asked: asked.clone(), limit }))
+    }
+
+    pub(super) fn asked(&self, call: &'static str) -> Asked {
+        Asked { node: self.node.clone(), call }
     }
 
     pub(super) fn machine(&self) -> MachineServiceClient<Channel> {
@@ -256,12 +267,12 @@ impl Client {
 
 fn service_of(info: machine::ServiceInfo) -> Service {
     let health = info.health.unwrap_or(machine::ServiceHealth { unknown: true, ..Default::default() });
-    Service {
-        id: info.id,
-        state: info.state,
-        healthy: (!health.unknown).then_some(health.healthy),
-        last_message: health.last_message,
-    }
+    let event = info.events.and_then(|events| events.events.into_iter().last());
+    let last_message = match event {
+        Some(event) if health.last_message.is_empty() => event.msg,
+        _ => health.last_message,
+    };
+    Service { id: info.id, state: info.state, healthy: (!health.unknown).then_some(health.healthy), last_message }
 }
 
 /// A message of a reply, which says itself whether the node behind it failed.
@@ -277,15 +288,10 @@ macro_rules! messages {
 messages!(ApplyConfiguration, Begun, Done, EtcdForfeitLeadership, EtcdMembers, EtcdStatus, ServiceList, Version);
 
 /// The one message of a node that was asked by itself.
-pub(super) fn first<M: Message>(call: &'static str, messages: Vec<M>) -> Result<M, ClientError> {
-    let message = messages.into_iter().next().ok_or(ClientError::Garbled { call, what: "an empty answer" })?;
+pub(super) fn first<M: Message>(asked: &Asked, messages: Vec<M>) -> Result<M, ClientError> {
+    let message = messages.into_iter().next().ok_or_else(|| asked.garbled("an empty answer"))?;
     match message.metadata() {
-        Some(metadata) if !metadata.error.is_empty() => Err(forwarded(call, metadata.error.clone())),
+        Some(metadata) if !metadata.error.is_empty() => Err(asked.told(metadata.error.clone())),
         _ => Ok(message),
     }
-}
-
-/// An error that came inside an answer: something in between has forwarded the call.
-pub(super) fn forwarded(call: &'static str, message: String) -> ClientError {
-    ClientError::Refused { call, refusal: Refusal::Other, code: Code::Unknown, message }
 }

@@ -1,5 +1,5 @@
 use super::proto::cosi;
-use super::{Client, ClientError};
+use super::{Asked, Client, ClientError};
 use std::collections::VecDeque;
 use tonic::Streaming;
 use wire::Secret;
@@ -48,47 +48,46 @@ pub enum Changed {
 /// Changes as they happen.
 #[derive(Debug)]
 pub struct Watch {
+    asked: Asked,
     stream: Streaming<cosi::WatchResponse>,
     pending: VecDeque<cosi::Event>,
 }
-
-const WATCH: &str = "Talos State/Watch";
 
 /// Reads of a node's resources. Sensitive types need the role os:admin.
 impl Client {
     /// One resource; [`super::Refusal::NotFound`] if it is not there.
     pub async fn resource(&self, namespace: &str, kind: &str, id: &str) -> Result<Resource, ClientError> {
-        const CALL: &str = "Talos State/Get";
+        let asked = self.asked("Talos State/Get");
         let request = cosi::GetRequest { namespace: namespace.into(), r#type: kind.into(), id: id.into() };
         let mut service = self.state();
-        let found = self.ask(CALL, service.get(request)).await?.resource;
-        resource(CALL, found)
+        let found = self.ask(&asked, service.get(request)).await?.resource;
+        resource(&asked, found)
     }
 
     /// The configuration that is saved on the node's disk, every document of it.
     pub async fn machine_config(&self) -> Result<Secret, ClientError> {
         let found = self.resource("config", "MachineConfigs.config.talos.dev", "persistent").await?;
-        // The resource is a YAML string that holds the documents.
-        let what = "the configuration is not told as a string";
-        let told = crate::yaml::read_string(&found.yaml);
-        told.map(Secret::new).map_err(|_| ClientError::Garbled { call: "Talos MachineConfigs", what })
+        // The content is a YAML string that holds the documents.
+        let text: Result<String, _> = crate::yaml::read(&found.yaml);
+        let asked = self.asked("Talos MachineConfigs");
+        text.map(Secret::new).map_err(|_| asked.garbled("the configuration is not told as a string"))
     }
 
     /// All resources of a type, in the node's order.
     pub async fn resources(&self, namespace: &str, kind: &str) -> Result<Vec<Resource>, ClientError> {
-        const CALL: &str = "Talos State/List";
+        let asked = self.asked("Talos State/List");
         let request = cosi::ListRequest { namespace: namespace.into(), r#type: kind.into() };
         let mut service = self.state();
         let work = async {
-            let refused = |status| ClientError::of(CALL, &status);
+            let refused = |status| asked.refused(&status);
             let mut stream = service.list(request).await.map_err(refused)?.into_inner();
             let mut all = Vec::new();
             while let Some(message) = stream.message().await.map_err(refused)? {
-                all.push(resource(CALL, message.resource)?);
+                all.push(resource(&asked, message.resource)?);
             }
             Ok(all)
         };
-        self.within(CALL, self.timeout, work).await
+        self.within(&asked, self.timeout, work).await
     }
 
     /// Changes to a type (what is there first, then [`Changed::CaughtUp`]), or to one id (its present state first).
@@ -101,8 +100,9 @@ impl Client {
             api_version: 1,
         };
         let mut service = self.state();
-        let stream = self.ask(WATCH, service.watch(request)).await?;
-        Ok(Watch { stream, pending: VecDeque::new() })
+        let asked = self.asked("Talos State/Watch");
+        let stream = self.ask(&asked, service.watch(request)).await?;
+        Ok(Watch { asked, stream, pending: VecDeque::new() })
     }
 }
 
@@ -111,11 +111,11 @@ impl Watch {
     pub async fn next(&mut self) -> Result<Option<Changed>, ClientError> {
         loop {
             while let Some(event) = self.pending.pop_front() {
-                if let Some(changed) = changed(event)? {
+                if let Some(changed) = changed(&self.asked, event)? {
                     return Ok(Some(changed));
                 }
             }
-            match self.stream.message().await.map_err(|status| ClientError::of(WATCH, &status))? {
+            match self.stream.message().await.map_err(|status| self.asked.refused(&status))? {
                 Some(batch) => self.pending.extend(batch.event),
                 None => return Ok(None),
             }
@@ -124,23 +124,23 @@ impl Watch {
 }
 
 /// `None` for events that say nothing.
-fn changed(event: cosi::Event) -> Result<Option<Changed>, ClientError> {
+fn changed(asked: &Asked, event: cosi::Event) -> Result<Option<Changed>, ClientError> {
     let change = match cosi::EventType::try_from(event.event_type) {
         Ok(cosi::EventType::Created) => Change::Created,
         Ok(cosi::EventType::Updated) => Change::Updated,
         Ok(cosi::EventType::Destroyed) => Change::Destroyed,
         Ok(cosi::EventType::Bootstrapped) => return Ok(Some(Changed::CaughtUp)),
         Ok(cosi::EventType::Errored) => {
-            return Err(super::client::forwarded(WATCH, event.error.unwrap_or_default()));
+            return Err(asked.told(event.error.unwrap_or_default()));
         }
         Ok(cosi::EventType::Noop) | Err(_) => return Ok(None),
     };
-    resource(WATCH, event.resource).map(|resource| Some(Changed::Resource(change, resource)))
+    resource(asked, event.resource).map(|resource| Some(Changed::Resource(change, resource)))
 }
 
-fn resource(call: &'static str, found: Option<cosi::Resource>) -> Result<Resource, ClientError> {
-    let found = found.ok_or(ClientError::Garbled { call, what: "no resource in the answer" })?;
-    let metadata = found.metadata.ok_or(ClientError::Garbled { call, what: "a resource without metadata" })?;
+fn resource(asked: &Asked, found: Option<cosi::Resource>) -> Result<Resource, ClientError> {
+    let found = found.ok_or_else(|| asked.garbled("no resource in the answer"))?;
+    let metadata = found.metadata.ok_or_else(|| asked.garbled("a resource without metadata"))?;
     Ok(Resource {
         namespace: metadata.namespace,
         kind: metadata.r#type,

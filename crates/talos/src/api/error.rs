@@ -10,18 +10,18 @@ pub enum ClientError {
     #[error(transparent)]
     Lost(#[from] Lost),
     /// Nothing came back in the time allowed.
-    #[error("{call}: no answer within {} s", .limit.as_secs())]
+    #[error("{asked}: no answer within {} s", .limit.as_secs())]
     TimedOut {
-        /// The call's name.
-        call: &'static str,
+        /// Who was asked what.
+        asked: Asked,
         /// The time allowed.
         limit: Duration,
     },
     /// The node said no.
-    #[error("{call}: {message} ({code:?})")]
+    #[error("{asked}: {message} ({code:?})")]
     Refused {
-        /// The call's name.
-        call: &'static str,
+        /// Who was asked what.
+        asked: Asked,
         /// What it means for us.
         refusal: Refusal,
         /// gRPC's own code.
@@ -30,23 +30,57 @@ pub enum ClientError {
         message: String,
     },
     /// The answer is not what the API promises.
-    #[error("{call}: {what}")]
+    #[error("{asked}: {what}")]
     Garbled {
-        /// The call's name.
-        call: &'static str,
+        /// Who was asked what.
+        asked: Asked,
         /// What is wrong with it.
         what: &'static str,
     },
     /// The installer ran on the node and failed, which the call itself does not report as an error.
-    #[error("{call}: the installer ended with exit code {exit_code}: {last_words}")]
+    #[error("{asked}: the installer ended with exit code {exit_code}: {last_words}")]
     InstallerFailed {
-        /// The call's name.
-        call: &'static str,
+        /// Who was asked what.
+        asked: Asked,
         /// Never 0.
         exit_code: i32,
         /// The last line it wrote.
         last_words: String,
     },
+}
+
+/// Who was asked what.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{node}: {call}")]
+pub struct Asked {
+    /// Address and port.
+    pub node: String,
+    /// The call's name.
+    pub call: &'static str,
+}
+
+impl Asked {
+    /// What a status means: what our own [`wire::Wire`] said, if it was that, else what the node said.
+    pub(super) fn refused(&self, status: &Status) -> ClientError {
+        let mut cause = status.source();
+        while let Some(error) = cause {
+            if let Some(ours) = error.downcast_ref::<wire::Error>() {
+                return ClientError::Lost(Lost { call: self.call, error: ours.clone() });
+            }
+            cause = error.source();
+        }
+        let (refusal, message) = (Refusal::of(status.code()), status.message().to_owned());
+        ClientError::Refused { asked: self.clone(), refusal, code: status.code(), message }
+    }
+
+    /// An error that came inside an answer.
+    pub(super) fn told(&self, message: String) -> ClientError {
+        ClientError::Refused { asked: self.clone(), refusal: Refusal::Other, code: Code::Unknown, message }
+    }
+
+    pub(super) fn garbled(&self, what: &'static str) -> ClientError {
+        ClientError::Garbled { asked: self.clone(), what }
+    }
 }
 
 /// The sorts of refusals.
@@ -71,28 +105,6 @@ pub enum Refusal {
 }
 
 impl ClientError {
-    /// Of a status: what our own [`wire::Wire`] said, if it was that, else what the node said.
-    pub(super) fn of(call: &'static str, status: &Status) -> Self {
-        let mut cause = status.source();
-        while let Some(error) = cause {
-            if let Some(ours) = error.downcast_ref::<wire::Error>() {
-                return ClientError::Lost(Lost { call, error: ours.clone() });
-            }
-            cause = error.source();
-        }
-        let refusal = match status.code() {
-            Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded => Refusal::Unavailable,
-            Code::FailedPrecondition | Code::Aborted | Code::ResourceExhausted => Refusal::NotReady,
-            Code::AlreadyExists => Refusal::AlreadyExists,
-            Code::PermissionDenied | Code::Unauthenticated => Refusal::Forbidden,
-            Code::Unimplemented => Refusal::Unimplemented,
-            Code::InvalidArgument | Code::OutOfRange => Refusal::Invalid,
-            Code::NotFound => Refusal::NotFound,
-            Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss => Refusal::Other,
-        };
-        ClientError::Refused { call, refusal, code: status.code(), message: status.message().to_owned() }
-    }
-
     /// The sort of refusal, if the node refused.
     pub fn refusal(&self) -> Option<Refusal> {
         match self {
@@ -144,6 +156,19 @@ impl ClientError {
 }
 
 impl Refusal {
+    fn of(code: Code) -> Self {
+        match code {
+            Code::Unavailable | Code::Cancelled | Code::DeadlineExceeded => Refusal::Unavailable,
+            Code::FailedPrecondition | Code::Aborted | Code::ResourceExhausted => Refusal::NotReady,
+            Code::AlreadyExists => Refusal::AlreadyExists,
+            Code::PermissionDenied | Code::Unauthenticated => Refusal::Forbidden,
+            Code::Unimplemented => Refusal::Unimplemented,
+            Code::InvalidArgument | Code::OutOfRange => Refusal::Invalid,
+            Code::NotFound => Refusal::NotFound,
+            Code::Ok | Code::Unknown | Code::Internal | Code::DataLoss => Refusal::Other,
+        }
+    }
+
     fn help(self) -> &'static str {
         match self {
             Refusal::Unavailable | Refusal::NotReady => {

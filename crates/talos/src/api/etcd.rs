@@ -39,11 +39,11 @@ pub struct EtcdStatus {
 impl Client {
     /// The members. With `local`, as this node's own etcd knows them, also where the cluster has no quorum.
     pub async fn etcd_members(&self, local: bool) -> Result<Vec<EtcdMember>, ClientError> {
-        const CALL: &str = "Talos EtcdMemberList";
+        let asked = self.asked("Talos EtcdMemberList");
         let mut service = self.machine();
         let request = machine::EtcdMemberListRequest { query_local: local };
-        let reply = self.ask(CALL, service.etcd_member_list(request)).await?;
-        let members = first(CALL, reply.messages)?.members.into_iter().map(|member| EtcdMember {
+        let reply = self.ask(&asked, service.etcd_member_list(request)).await?;
+        let members = first(&asked, reply.messages)?.members.into_iter().map(|member| EtcdMember {
             id: member.id,
             hostname: member.hostname,
             peer_urls: member.peer_urls,
@@ -54,11 +54,11 @@ impl Client {
 
     /// This node's member.
     pub async fn etcd_status(&self) -> Result<EtcdStatus, ClientError> {
-        const CALL: &str = "Talos EtcdStatus";
+        let asked = self.asked("Talos EtcdStatus");
         let mut service = self.machine();
-        let reply = self.ask(CALL, service.etcd_status(())).await?;
-        let status = first(CALL, reply.messages)?.member_status;
-        let status = status.ok_or(ClientError::Garbled { call: CALL, what: "no member status in the answer" })?;
+        let reply = self.ask(&asked, service.etcd_status(())).await?;
+        let status = first(&asked, reply.messages)?.member_status;
+        let status = status.ok_or_else(|| asked.garbled("no member status in the answer"))?;
         Ok(EtcdStatus {
             member_id: status.member_id,
             leader: status.leader,
@@ -73,28 +73,28 @@ impl Client {
 
     /// Removes a member whose node is gone. Asked of a healthy member.
     pub async fn etcd_remove_member(&self, member_id: u64) -> Result<(), ClientError> {
-        const CALL: &str = "Talos EtcdRemoveMemberByID";
+        let asked = self.asked("Talos EtcdRemoveMemberByID");
         let mut service = self.machine();
         let request = machine::EtcdRemoveMemberByIdRequest { member_id };
-        let reply = self.ask(CALL, service.etcd_remove_member_by_id(request)).await?;
-        first(CALL, reply.messages).map(|_| ())
+        let reply = self.ask(&asked, service.etcd_remove_member_by_id(request)).await?;
+        first(&asked, reply.messages).map(|_| ())
     }
 
     /// The node leaves the etcd cluster, stops etcd and empties its data. Asked of the node that leaves.
     pub async fn etcd_leave(&self) -> Result<(), ClientError> {
-        const CALL: &str = "Talos EtcdLeaveCluster";
+        let asked = self.asked("Talos EtcdLeaveCluster");
         let mut service = self.machine();
-        let reply = self.ask(CALL, service.etcd_leave_cluster(machine::EtcdLeaveClusterRequest {})).await?;
-        first(CALL, reply.messages).map(|_| ())
+        let reply = self.ask(&asked, service.etcd_leave_cluster(machine::EtcdLeaveClusterRequest {})).await?;
+        first(&asked, reply.messages).map(|_| ())
     }
 
     /// If the node leads, it hands leadership over, and the answer names the member it went to.
     pub async fn etcd_forfeit_leadership(&self) -> Result<Option<String>, ClientError> {
-        const CALL: &str = "Talos EtcdForfeitLeadership";
+        let asked = self.asked("Talos EtcdForfeitLeadership");
         let mut service = self.machine();
         let request = machine::EtcdForfeitLeadershipRequest {};
-        let reply = self.ask(CALL, service.etcd_forfeit_leadership(request)).await?;
-        let member = first(CALL, reply.messages)?.member;
+        let reply = self.ask(&asked, service.etcd_forfeit_leadership(request)).await?;
+        let member = first(&asked, reply.messages)?.member;
         Ok((!member.is_empty()).then_some(member))
     }
 }

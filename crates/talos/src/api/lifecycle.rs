@@ -32,16 +32,16 @@ pub enum Progress {
 impl Client {
     /// Reboots the node. The answer is the actor under which its events tell of the progress; the reboot comes after it.
     pub async fn reboot(&self) -> Result<String, ClientError> {
-        const CALL: &str = "Talos Reboot";
+        let asked = self.asked("Talos Reboot");
         let mut service = self.machine();
-        let reply = self.ask(CALL, service.reboot(machine::RebootRequest::default())).await?;
-        Ok(first(CALL, reply.messages)?.actor_id)
+        let reply = self.ask(&asked, service.reboot(machine::RebootRequest::default())).await?;
+        Ok(first(&asked, reply.messages)?.actor_id)
     }
 
     /// Wipes the node. `graceful`: cordon, drain and leave etcd first, which needs a live quorum. The answer is the actor
     /// of its events; the wipe comes after it.
     pub async fn reset(&self, scope: ResetScope, graceful: bool, reboot: bool) -> Result<String, ClientError> {
-        const CALL: &str = "Talos Reset";
+        let asked = self.asked("Talos Reset");
         let wipe = |label: &str| machine::ResetPartitionSpec { label: label.into(), wipe: true };
         let request = machine::ResetRequest {
             graceful,
@@ -54,8 +54,8 @@ impl Client {
             mode: machine::reset_request::WipeMode::SystemDisk.into(),
         };
         let mut service = self.machine();
-        let reply = self.ask(CALL, service.reset(request)).await?;
-        Ok(first(CALL, reply.messages)?.actor_id)
+        let reply = self.ask(&asked, service.reset(request)).await?;
+        Ok(first(&asked, reply.messages)?.actor_id)
     }
 
     /// Fetches the installer image into the node's system containerd, within `limit`. The answer is its name there.
@@ -65,12 +65,12 @@ impl Client {
         limit: Duration,
         mut progress: impl FnMut(Progress),
     ) -> Result<String, ClientError> {
-        const CALL: &str = "Talos ImageService/Pull";
+        let asked = self.asked("Talos ImageService/Pull");
         let request =
             machine::ImageServicePullRequest { containerd: Some(system_containerd()), image_ref: image.to_owned() };
         let mut service = self.images();
         let work = async {
-            let refused = |status| ClientError::of(CALL, &status);
+            let refused = |status| asked.refused(&status);
             let mut stream = service.pull(request).await.map_err(refused)?.into_inner();
             while let Some(message) = stream.message().await.map_err(refused)? {
                 match message.response {
@@ -83,9 +83,9 @@ impl Client {
                     _ => {}
                 }
             }
-            Err(ClientError::Garbled { call: CALL, what: "the pull ended without the image's name" })
+            Err(asked.garbled("the pull ended without the image's name"))
         };
-        self.within(CALL, limit, work).await
+        self.within(&asked, limit, work).await
     }
 
     /// Writes the pulled installer's system beside the running one, within `limit`; a reboot then starts it. It neither checks
@@ -96,13 +96,13 @@ impl Client {
         limit: Duration,
         mut progress: impl FnMut(Progress),
     ) -> Result<(), ClientError> {
-        const CALL: &str = "Talos LifecycleService/Upgrade";
+        let asked = self.asked("Talos LifecycleService/Upgrade");
         let source = machine::InstallArtifactsSource { image_name: image_name.to_owned() };
         let request =
             machine::LifecycleServiceUpgradeRequest { containerd: Some(system_containerd()), source: Some(source) };
         let mut service = self.lifecycle();
         let work = async {
-            let refused = |status| ClientError::of(CALL, &status);
+            let refused = |status| asked.refused(&status);
             let mut stream = service.upgrade(request).await.map_err(refused)?.into_inner();
             let mut last_words = String::new();
             let mut exit_code = None;
@@ -118,11 +118,11 @@ impl Client {
             }
             match exit_code {
                 Some(0) => Ok(()),
-                Some(exit_code) => Err(ClientError::InstallerFailed { call: CALL, exit_code, last_words }),
-                None => Err(ClientError::Garbled { call: CALL, what: "the upgrade ended without an exit code" }),
+                Some(exit_code) => Err(ClientError::InstallerFailed { asked: asked.clone(), exit_code, last_words }),
+                None => Err(asked.garbled("the upgrade ended without an exit code")),
             }
         };
-        self.within(CALL, limit, work).await
+        self.within(&asked, limit, work).await
     }
 }
 

@@ -1,26 +1,26 @@
-use super::ClientError;
 use super::proto::common;
+use super::{Asked, ClientError};
 use bytes::Bytes;
 use tonic::Streaming;
 
 /// Bytes that a node sends piece by piece: logs, kernel messages, files.
 #[derive(Debug)]
 pub struct Chunks {
-    call: &'static str,
+    asked: Asked,
     stream: Streaming<common::Data>,
 }
 
 impl Chunks {
-    pub(super) fn new(call: &'static str, stream: Streaming<common::Data>) -> Self {
-        Chunks { call, stream }
+    pub(super) fn new(asked: Asked, stream: Streaming<common::Data>) -> Self {
+        Chunks { asked, stream }
     }
 
     /// The next piece; `None` at the end. Waits for ever where the stream follows.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
-        let data = self.stream.message().await.map_err(|status| ClientError::of(self.call, &status))?;
+        let data = self.stream.message().await.map_err(|status| self.asked.refused(&status))?;
         match data {
             Some(common::Data { metadata: Some(metadata), .. }) if !metadata.error.is_empty() => {
-                Err(super::client::forwarded(self.call, metadata.error))
+                Err(self.asked.told(metadata.error))
             }
             Some(data) => Ok(Some(data.bytes.into())),
             None => Ok(None),

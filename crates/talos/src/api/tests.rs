@@ -138,7 +138,7 @@ async fn refusals_are_sorted_by_their_code() {
         let error = client_of(Outcome::Status(code, "in its words")).0.bootstrap().await.unwrap_err();
         assert_eq!(error.refusal(), Some(refusal));
         assert_eq!((error.code(), error.fate()), (explained, fate));
-        assert_eq!(error.to_string(), format!("Talos Bootstrap: in its words ({code:?})"));
+        assert_eq!(error.to_string(), format!("100.64.0.1:50000: Talos Bootstrap: in its words ({code:?})"));
     }
 }
 
@@ -159,13 +159,13 @@ async fn a_wrong_authority_is_told_apart_from_a_node_that_is_down() {
 async fn silence_ends_after_the_time_allowed() {
     let (client, _) = client_of(Outcome::Silence);
     let error = client.with_timeout(Duration::from_secs(3)).version().await.unwrap_err();
-    assert_eq!(error, ClientError::TimedOut { call: "Talos Version", limit: Duration::from_secs(3) });
+    assert_eq!(error.to_string(), "100.64.0.1:50000: Talos Version: no answer within 3 s");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_empty_answer_is_an_error_and_not_a_success() {
     let error = answering(&machine::BootstrapResponse { messages: vec![] }).0.bootstrap().await.unwrap_err();
-    assert_eq!(error, ClientError::Garbled { call: "Talos Bootstrap", what: "an empty answer" });
+    assert_eq!((error.code(), error.fate()), ("BQ0329", Fate::Bug));
     let error = client_of(Outcome::Messages(vec![b"<html>".to_vec()])).0.bootstrap().await.unwrap_err();
     assert_eq!(error.code(), "BQ0328");
 }
@@ -173,7 +173,13 @@ async fn an_empty_answer_is_an_error_and_not_a_success() {
 #[tokio::test(start_paused = true)]
 async fn services_without_a_check_are_neither_healthy_nor_ill() {
     let health = |unknown, healthy| machine::ServiceHealth { unknown, healthy, last_message: String::new() };
-    let service = |id: &str, health| machine::ServiceInfo { id: id.into(), state: "Running".into(), health };
+    let events = Some(machine::ServiceEvents { events: vec![machine::ServiceEvent { msg: "Started".into() }] });
+    let service = |id: &str, health| machine::ServiceInfo {
+        id: id.into(),
+        state: "Running".into(),
+        events: events.clone(),
+        health,
+    };
     let services = vec![
         service("etcd", Some(health(false, true))),
         service("kubelet", Some(health(false, false))),
@@ -182,7 +188,9 @@ async fn services_without_a_check_are_neither_healthy_nor_ill() {
     ];
     let list = machine::ServiceList { metadata: None, services };
     let (client, _) = answering(&machine::ServiceListResponse { messages: vec![list] });
-    let healthy: Vec<_> = client.services().await.unwrap().into_iter().map(|service| service.healthy).collect();
+    let services = client.services().await.unwrap();
+    assert!(services.iter().all(|service| service.last_message == "Started"), "no check has said anything yet");
+    let healthy: Vec<_> = services.into_iter().map(|service| service.healthy).collect();
     assert_eq!(healthy, [Some(true), Some(false), None, None]);
 }
 
@@ -327,4 +335,15 @@ async fn a_watch_passes_over_the_empty_first_message_and_says_when_it_has_caught
     assert_eq!(seen, ["Created 1", "caught up", "Updated 2"]);
     let (_, sent): (_, cosi::WatchRequest) = asked(&node);
     assert_eq!((sent.api_version, sent.options.unwrap().bootstrap_contents), (1, true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_saved_configuration_is_unwrapped_from_its_string() {
+    let config = "machine:\n    type: worker\n---\nkind: HostnameConfig\n";
+    let spec = crate::yaml::write(&config);
+    let (client, node) = answering(&cosi::GetResponse { resource: Some(stage("1", &spec)) });
+    assert_eq!(client.machine_config().await.unwrap().expose(), config);
+    assert_eq!(asked::<cosi::GetRequest>(&node).1.id, "persistent");
+    let (client, _) = answering(&cosi::GetResponse { resource: Some(stage("1", "a: [b]")) });
+    assert_eq!(client.machine_config().await.unwrap_err().code(), "BQ0329");
 }

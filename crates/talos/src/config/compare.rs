@@ -40,7 +40,7 @@ fn tidy(value: Value) -> Option<Value> {
             let items: Vec<Value> = items
                 .into_iter()
                 .filter(|item| !item.as_str().is_some_and(|text| text.starts_with(AUTH_KEY)))
-                .filter_map(|item| tidy(item))
+                .filter_map(tidy)
                 .collect();
             (!items.is_empty()).then_some(Value::Array(items))
         }
@@ -107,7 +107,7 @@ fn keys(one: &Value, other: &Value) -> Vec<String> {
 /// The tailnet key that a configuration holds, so that a changed one can be given the same.
 pub fn auth_key_of(config: &Secret) -> Option<Secret> {
     let documents = yaml::read_all(config.expose()).ok()?;
-    let entries = documents.iter().filter_map(|document| document.get("environment")?.as_array()).flatten();
-    let key = entries.filter_map(|entry| entry.as_str()?.strip_prefix(AUTH_KEY)).next()?;
+    let mut entries = documents.iter().filter_map(|document| document.get("environment")?.as_array()).flatten();
+    let key = entries.find_map(|entry| entry.as_str()?.strip_prefix(AUTH_KEY))?;
     Some(Secret::new(key))
 }
