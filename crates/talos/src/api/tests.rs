@@ -115,7 +115,7 @@ async fn a_configuration_goes_whole_with_its_mode() {
         machine::ApplyConfiguration { warnings: vec!["w".into()], mode_details: "d".into(), ..Default::default() };
     let (client, node) = answering(&machine::ApplyConfigurationResponse { messages: vec![applied] });
     let config = Secret::new("machine: {}\n");
-    let applied = client.apply_configuration(&config, ApplyMode::Try(Duration::from_secs(60)), true).await.unwrap();
+    let applied = client.apply_configuration(&config, ApplyMode::Try(Duration::from_mins(1)), true).await.unwrap();
     assert_eq!(applied, Applied { warnings: vec!["w".into()], details: "d".into() });
     let (path, sent): (_, machine::ApplyConfigurationRequest) = asked(&node);
     assert_eq!(path, "/machine.MachineService/ApplyConfiguration");
@@ -232,7 +232,7 @@ fn installing(response: machine::lifecycle_service_install_progress::Response) -
 #[tokio::test(start_paused = true)]
 async fn an_installer_that_fails_fails_the_upgrade() {
     use machine::lifecycle_service_install_progress::Response::{ExitCode, Message};
-    let limit = Duration::from_secs(600);
+    let limit = Duration::from_mins(10);
     let line = installing(Message("no space left".into()));
     let mut lines = Vec::new();
     let (client, node) = client_of(Outcome::Messages(vec![line.clone(), installing(ExitCode(0))]));
@@ -261,7 +261,7 @@ async fn a_pull_ends_with_the_image_s_name() {
     let (client, _) =
         client_of(Outcome::Messages(vec![message(PullProgress(progress)), message(Name("installer:v1".into()))]));
     let mut seen = Vec::new();
-    let name = client.pull_installer("installer:v1", Duration::from_secs(60), |progress| seen.push(progress)).await;
+    let name = client.pull_installer("installer:v1", Duration::from_mins(1), |progress| seen.push(progress)).await;
     assert_eq!(name.unwrap(), "installer:v1");
     assert_eq!(seen, [Progress::Layer { layer: "sha256:a".into(), done_bytes: 5, total_bytes: 9 }]);
 }
