@@ -82,12 +82,14 @@ pub(crate) async fn devices(reach: &Reach, tag: &MeshTag, names: &[&str]) -> Res
     Ok(seen)
 }
 
+/// Keys that were minted for this cluster. The list tells of keys only that they are active, and their description.
 async fn keys(reach: &Reach, subject: &Subject) -> Result<Vec<MeshKey>, Error> {
-    let tag = MeshTag::of(&subject.cluster.name);
     let all = reach.tailnet.keys(&reach.line).await?;
-    let ours = all.into_iter().filter(|key| key.tags.contains(&tag.0) && !key.invalid);
-    let mut keys: Vec<MeshKey> =
-        ours.map(|key| MeshKey { node: key_node(&subject.cluster.name, &key.description), id: key.id }).collect();
+    let ours = all.into_iter().filter(|key| !key.invalid).filter_map(|key| {
+        let node = key_node(&subject.cluster.name, &key.description)?;
+        Some(MeshKey { id: key.id, node: Some(node) })
+    });
+    let mut keys: Vec<MeshKey> = ours.collect();
     keys.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(keys)
 }
