@@ -121,8 +121,9 @@ async fn a_watch_begins_with_an_empty_message_and_then_tells_of_changes() {
     };
     let mut watch = client.watch(request).await.unwrap().into_inner();
     assert_eq!(watch.next().await.unwrap().unwrap().event, []);
-    let kinds =
-        |events: &[super::super::proto::cosi::Event]| events.iter().map(|event| event.event_type()).collect::<Vec<_>>();
+    let kinds = |events: &[super::super::proto::cosi::Event]| {
+        events.iter().map(super::super::proto::cosi::Event::event_type).collect::<Vec<_>>()
+    };
     assert_eq!(kinds(&watch.next().await.unwrap().unwrap().event), [EventType::Created, EventType::Bootstrapped]);
     rig.talos(rose).reboot(RebootRequest { mode: 0 }).await.unwrap();
     let changed = watch.next().await.unwrap().unwrap().event;
