@@ -9,7 +9,8 @@ use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-const USAGE: &str = "cargo xtask test [AREA…]   all tests that this machine can run; AREA is a crate (spec, engine, life, …)
+const USAGE: &str =
+    "cargo xtask test [AREA…]   all tests that this machine can run; AREA is a crate (spec, engine, life, …)
 cargo xtask tidy           house rules: sizes, floors, documents
 cargo xtask ci             what CI runs, and what else is installed (fmt, clippy, deny, hack)";
 

@@ -52,8 +52,6 @@ pub struct AuthKey {
     pub id: String,
     /// What it says it is for.
     pub description: String,
-    /// Tags that devices get from it.
-    pub tags: Vec<String>,
     /// Used up, revoked or expired.
     pub invalid: bool,
 }
@@ -117,7 +115,7 @@ impl Tailnet {
         line.send(self.authorized(line).await?.unit(ask)?).await
     }
 
-    /// Every key, whoever made it.
+    /// Every active key, whoever made it: ids and descriptions, which is all that the list tells.
     pub async fn keys(&self, line: &Line) -> Result<Vec<AuthKey>, Error> {
         let ask = Ask::get("tailscale GET /tailnet/{}/keys", self.path("keys?all=true"));
         let all: Keys = line.send(self.authorized(line).await?.json(ask)?).await?;
@@ -219,32 +217,11 @@ struct RawKey {
     description: String,
     #[serde(default)]
     invalid: bool,
-    #[serde(default)]
-    capabilities: Capabilities,
-}
-
-#[derive(Default, Deserialize)]
-struct Capabilities {
-    #[serde(default)]
-    devices: DeviceCapabilities,
-}
-
-#[derive(Default, Deserialize)]
-struct DeviceCapabilities {
-    #[serde(default)]
-    create: CreateCapability,
-}
-
-#[derive(Default, Deserialize)]
-struct CreateCapability {
-    #[serde(default, deserialize_with = "crate::rest::or_default")]
-    tags: Vec<String>,
 }
 
 impl From<RawKey> for AuthKey {
     fn from(raw: RawKey) -> Self {
-        let tags = raw.capabilities.devices.create.tags;
-        AuthKey { id: raw.id, description: raw.description, tags, invalid: raw.invalid }
+        AuthKey { id: raw.id, description: raw.description, invalid: raw.invalid }
     }
 }
 

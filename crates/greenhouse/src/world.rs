@@ -224,6 +224,11 @@ impl Greenhouse {
         Ok(Greenhouse { world })
     }
 
+    /// The world's clock.
+    pub fn now(&self) -> Timestamp {
+        self.world.now()
+    }
+
     /// The product's way out, in process: what an operator's machine on the tailnet would reach.
     pub fn wire(&self) -> SharedWire {
         Arc::new(Outside::new(self.world.clone(), From::Operator))

@@ -7,7 +7,7 @@ use std::time::Duration;
 use wire::{Line, Secret};
 
 /// A token is not used in its last minutes: a call made with it must still find it good.
-const MARGIN: Duration = Duration::from_secs(300);
+const MARGIN: Duration = Duration::from_mins(5);
 
 /// How a user proves to be the tailnet's administrator.
 pub(super) enum Credential {
@@ -42,10 +42,10 @@ impl Tokens {
             Credential::OAuth { id, secret } => (id, secret),
         };
         let now = line.time().now();
-        if let Some((token, until)) = self.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            if now < *until {
-                return Ok(token.clone());
-            }
+        if let Some((token, until)) = self.last.lock().unwrap_or_else(PoisonError::into_inner).as_ref()
+            && now < *until
+        {
+            return Ok(token.clone());
         }
         let form = query(&[
             ("client_id", id.expose()),
