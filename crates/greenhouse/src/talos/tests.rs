@@ -2,4 +2,5 @@
 
 mod boot;
 mod calls;
+mod configs;
 mod rig;
