@@ -32,6 +32,7 @@ use axum::extract::{Request, State as Handle};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use call::{Call, Site};
+use key::UserKey;
 use region::{REGIONS, Region};
 use reply::{Answer, Refusal, with_header};
 use std::collections::BTreeMap;
@@ -133,13 +134,9 @@ impl State {
         hex::encode(self.rng.child(&format!("{what} {order}")).bytes::<16>())
     }
 
-    fn key(&self) -> &'static key::UserKey {
-        key::UserKey::get()
-    }
-
     /// What signatures call the user's key: `TENANCY/USER/FINGERPRINT`.
     fn key_id(&self) -> String {
-        format!("{}/{}/{}", self.tenancy, self.user, self.key().fingerprint)
+        format!("{}/{}/{}", self.tenancy, self.user, UserKey::get().fingerprint)
     }
 
     /// The tenancy itself is the root compartment.
@@ -162,7 +159,7 @@ fn strike(state: &mut Everything, effect: &str, subject: &str) -> Option<String>
 /// `OCI_CONFIG` (the text of `~/.oci/config`) and `OCI_KEY` (PEM). Whoever writes them to files puts the key's path into
 /// `key_file`.
 pub(crate) fn credentials(state: &Everything) -> Vec<(&'static str, String)> {
-    let (oci, key) = (&state.oci, state.oci.key());
+    let (oci, key) = (&state.oci, UserKey::get());
     let home = REGIONS.first().map_or("", |region| region.name);
     let config = format!(
         "[DEFAULT]\nuser={}\nfingerprint={}\ntenancy={}\nregion={home}\nkey_file=key.pem\n",

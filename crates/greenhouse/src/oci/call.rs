@@ -1,5 +1,6 @@
 //! One call as a handler sees it: authenticated, with its query and body at hand.
 
+use super::key::UserKey;
 use super::region::Region;
 use super::reply::{Answer, Refusal, document, with_header};
 use super::signature;
@@ -78,7 +79,7 @@ impl Call {
         if !self.site.region.subscribed {
             return Err(Refusal::unauthenticated());
         }
-        let (key_id, key) = self.site.world.with(|state| (state.oci.key_id(), state.oci.key()));
+        let (key_id, key) = (self.site.world.with(|state| state.oci.key_id()), UserKey::get());
         signature::verify(&self.head, &self.body, is_upload(&self.head), (&key_id, key), now)
     }
 

@@ -166,14 +166,13 @@ impl Site {
             let label = format!("oci {} {} {}", R::KIND, name.unwrap_or_default(), to.word());
             world.delay_between(&label, low_ms, high_ms).await;
             world.with(|state| {
-                let shelf = R::shelf_mut(&mut state.oci);
-                let Some(common) = shelf.get_mut(&id).map(R::common_mut).filter(|common| common.lifecycle == from)
-                else {
+                let all = R::shelf_mut(&mut state.oci);
+                let Some(common) = all.get_mut(&id).map(R::common_mut).filter(|common| common.lifecycle == from) else {
                     return;
                 };
                 common.enter(to);
                 if to == Lifecycle::Terminated {
-                    shelf.remove(&id);
+                    all.remove(&id);
                 }
             });
         });

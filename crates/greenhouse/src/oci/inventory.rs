@@ -1,6 +1,7 @@
 //! What the tenancy's lists would show, for `inventory`.
 
 use super::State;
+use super::network::NetworkSecurityGroup;
 use super::resource::{Lifecycle, Resource, shown};
 use crate::world::State as Everything;
 use serde_json::{Map, Value, json};
@@ -45,7 +46,7 @@ fn timeless(mut value: Value) -> Value {
 fn groups(state: &State) -> Vec<Value> {
     let rules = |id: &str| -> Vec<Value> {
         let group = state.network_security_groups.get(id);
-        group.into_iter().flat_map(|group| group.rules_shown()).map(timeless).collect()
+        group.into_iter().flat_map(NetworkSecurityGroup::rules_shown).map(timeless).collect()
     };
     let mut groups = all(state, &state.network_security_groups);
     for group in &mut groups {

@@ -9,7 +9,7 @@ use ring::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use std::sync::OnceLock;
 use wire::Rng;
 
-const PRIME_BITS: u64 = 1024;
+const PRIME_BYTES: usize = 128;
 const EXPONENT: u32 = 65_537;
 /// Rounds of Miller–Rabin. For random 1024-bit candidates 5 leave an error below 2⁻¹⁰⁰ (FIPS 186-5, table B.1).
 const ROUNDS: u32 = 5;
@@ -37,24 +37,26 @@ impl UserKey {
 
     fn generate(rng: &mut Rng) -> Self {
         let one = BigUint::from(1u8);
-        let e = BigUint::from(EXPONENT);
+        let exponent = BigUint::from(EXPONENT);
         loop {
             let (first, second) = (prime(rng), prime(rng));
-            let (p, q) = if first > second { (first, second) } else { (second, first) };
-            let (p1, q1) = (&p - &one, &q - &one);
-            let (Some(d), Some(inverse)) = (e.modinv(&(&p1 * &q1)), q.modinv(&p)) else { continue };
-            let n = &p * &q;
-            let (dp, dq) = (&d % &p1, &d % &q1);
-            let numbers = [BigUint::from(0u8), n.clone(), e.clone(), d, p, q, dp, dq, inverse];
-            let private = sequence(&numbers.map(|number| integer(&number)).concat());
-            let document = sequence(&[&integer(&BigUint::from(0u8)), ALGORITHM, &tlv(4, &private)].concat());
-            let public = tlv(3, &[&[0], sequence(&[integer(&n), integer(&e)].concat()).as_slice()].concat());
-            let pairs = Md5::digest(sequence(&[ALGORITHM, &public].concat())).map(|byte| format!("{byte:02x}"));
+            let (high, low) = if first > second { (first, second) } else { (second, first) };
+            let (below_high, below_low) = (&high - &one, &low - &one);
+            let private = exponent.modinv(&(&below_high * &below_low));
+            let (Some(private), Some(coefficient)) = (private, low.modinv(&high)) else { continue };
+            let modulus = &high * &low;
+            let exponents = [&private % &below_high, &private % &below_low];
+            let public = sequence(&[integer(&modulus), integer(&exponent)].concat());
+            // RSAPrivateKey, RFC 8017 A.1.2: version, n, e, d, p, q, d mod p-1, d mod q-1, q⁻¹ mod p.
+            let [first, second] = exponents;
+            let version = BigUint::from(0u8);
+            let numbers = [version, modulus.clone(), exponent.clone(), private, high, low, first, second, coefficient];
+            let document = document(&sequence(&numbers.map(|number| integer(&number)).concat()));
             return UserKey {
                 pem: pem::encode(&pem::Pem::new("PRIVATE KEY", document)),
-                fingerprint: pairs.join(":"),
-                modulus: n.to_bytes_be(),
-                exponent: e.to_bytes_be(),
+                fingerprint: fingerprint(&public),
+                modulus: modulus.to_bytes_be(),
+                exponent: exponent.to_bytes_be(),
             };
         }
     }
@@ -66,14 +68,26 @@ impl UserKey {
     }
 }
 
+/// PKCS#8 around an RSAPrivateKey.
+fn document(private: &[u8]) -> Vec<u8> {
+    sequence(&[&integer(&BigUint::from(0u8)), ALGORITHM, &tlv(4, private)].concat())
+}
+
+/// Of an RSAPublicKey, as part of its SubjectPublicKeyInfo.
+fn fingerprint(public: &[u8]) -> String {
+    let bits = tlv(3, &[&[0], public].concat());
+    Md5::digest(sequence(&[ALGORITHM, &bits].concat())).map(|byte| format!("{byte:02x}")).join(":")
+}
+
 /// A prime whose two top bits are set, so that the product of two has exactly 2048 bits.
 fn prime(rng: &mut Rng) -> BigUint {
     let small: Vec<u32> =
         (3..SIEVE_BELOW).filter(|n| (2..*n).take_while(|d| d * d <= *n).all(|d| n % d != 0)).collect();
     let zero = BigUint::from(0u8);
     loop {
-        let mut candidate = BigUint::from_bytes_be(&rng.bytes::<{ PRIME_BITS as usize / 8 }>());
-        for bit in [0, PRIME_BITS - 1, PRIME_BITS - 2] {
+        let mut candidate = BigUint::from_bytes_be(&rng.bytes::<PRIME_BYTES>());
+        let top = candidate.bits().max(8 * PRIME_BYTES as u64) - 1;
+        for bit in [0, top - 1, top] {
             candidate.set_bit(bit, true);
         }
         if small.iter().all(|prime| &candidate % *prime != zero) && is_prime(&candidate, rng) {

@@ -39,20 +39,20 @@ pub(super) struct Described {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Metadata {
+struct ImageMetadata {
     version: u8,
-    external_launch_options: LaunchOptions,
+    external_launch_options: ExternalLaunchOptions,
     #[serde(default)]
     image_capability_data: Value,
     image_caps_format_version: Option<String>,
     operating_system: Option<String>,
     operating_system_version: Option<String>,
-    additional_metadata: Option<Additional>,
+    additional_metadata: Option<AdditionalMetadata>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct LaunchOptions {
+struct ExternalLaunchOptions {
     firmware: String,
     network_type: String,
     boot_volume_type: String,
@@ -69,7 +69,7 @@ struct LaunchOptions {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Additional {
+struct AdditionalMetadata {
     #[serde(rename = "sourcePublicImageId")]
     _source_public_image_id: Option<String>,
     #[serde(default)]
@@ -97,7 +97,7 @@ pub(super) fn open(object: &[u8], source_type: Option<&str>) -> Result<Imported,
     let broken = |what: &str| format!("The source image is neither a QCOW2 image nor an OCI archive: {what}");
     let unpacked = if object.starts_with(&[0x1f, 0x8b]) { gunzip(object) } else { Some(object.to_vec()) };
     let unpacked = unpacked.ok_or_else(|| broken("bad gzip data"))?;
-    let (metadata, qcow2) = entries(&unpacked).map_err(|error| broken(&error))?;
+    let Entries { metadata, qcow2 } = entries(&unpacked).map_err(|error| broken(&error))?;
     let metadata = metadata.ok_or_else(|| broken("no image_metadata.json"))?;
     let qcow2 = qcow2.ok_or_else(|| broken("no QCOW2 image"))?;
     let described = describe(&metadata)?;
@@ -111,18 +111,24 @@ fn gunzip(packed: &[u8]) -> Option<Vec<u8>> {
     Some(unpacked)
 }
 
-/// The metadata and the one disk image of an archive.
-fn entries(unpacked: &[u8]) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), String> {
-    let (mut metadata, mut qcow2) = (None, None);
+/// What an archive holds of use.
+#[derive(Default)]
+struct Entries {
+    metadata: Option<Vec<u8>>,
+    qcow2: Option<Vec<u8>>,
+}
+
+fn entries(unpacked: &[u8]) -> Result<Entries, String> {
+    let mut found = Entries::default();
     let mut archive = tar::Archive::new(unpacked);
     for entry in archive.entries().map_err(|error| error.to_string())? {
         let entry = entry.map_err(|error| error.to_string())?;
         let path = entry.path().map_err(|error| error.to_string())?;
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
         let slot = if name == METADATA_NAME {
-            &mut metadata
+            &mut found.metadata
         } else if name.to_ascii_lowercase().ends_with(".qcow2") {
-            &mut qcow2
+            &mut found.qcow2
         } else {
             continue;
         };
@@ -132,12 +138,12 @@ fn entries(unpacked: &[u8]) -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), String
             return Err(format!("{name} is there twice"));
         }
     }
-    Ok((metadata, qcow2))
+    Ok(found)
 }
 
 fn describe(metadata: &[u8]) -> Result<Described, String> {
     let wrong = |what: String| format!("image_metadata.json is invalid: {what}");
-    let metadata: Metadata = serde_json::from_slice(metadata).map_err(|error| wrong(error.to_string()))?;
+    let metadata: ImageMetadata = serde_json::from_slice(metadata).map_err(|error| wrong(error.to_string()))?;
     let options = &metadata.external_launch_options;
     if metadata.version != 2 {
         return Err(wrong(format!("version {}", metadata.version)));

@@ -89,7 +89,7 @@ pub(super) const BOOT_VOLUME_GIB: std::ops::RangeInclusive<u64> = 50..=32_768;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Details {
+struct LaunchDetails {
     #[serde(flatten)]
     naming: Naming,
     availability_domain: Option<String>,
@@ -115,7 +115,7 @@ pub(super) struct ShapeConfig {
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Source {
+pub(super) struct SourceDetails {
     pub(super) source_type: Option<String>,
     pub(super) image_id: Option<String>,
     #[serde(rename = "bootVolumeSizeInGBs")]
@@ -131,7 +131,7 @@ pub(super) struct Wanted {
     pub(super) fault_domain: String,
     pub(super) shape: String,
     pub(super) config: ShapeConfig,
-    pub(super) source: Source,
+    pub(super) source: SourceDetails,
     pub(super) image: String,
     pub(super) vnic: NewVnic,
     pub(super) metadata: BTreeMap<String, String>,
@@ -147,8 +147,8 @@ fn optional<T: Default + serde::de::DeserializeOwned>(value: Option<Value>, know
 
 /// Reads a launch; what hangs on the state of the world is not checked here.
 pub(super) fn understand(call: &Call) -> Result<Wanted, Refusal> {
-    let details: Details = call.details(LAUNCH)?;
-    let source: Source = optional(details.source_details, SOURCE)?;
+    let details: LaunchDetails = call.details(LAUNCH)?;
+    let source: SourceDetails = optional(details.source_details, SOURCE)?;
     match source.source_type.as_deref() {
         None | Some("image") => {}
         Some("bootVolume") => return Err(Refusal::not_implemented("Launching from a boot volume")),

@@ -4,8 +4,8 @@ use super::super::State;
 use super::super::call::{Call, Site, need};
 use super::super::reply::{Answer, Refusal, document, nothing};
 use super::super::resource::{Common, Lifecycle, Naming, Resource, shelved};
-use super::import;
 use super::shapes::{SHAPES, Shape};
+use super::{CapabilitySchema, import};
 use crate::machine::{self, Arch};
 use axum::Router;
 use axum::extract::Path;
@@ -109,7 +109,7 @@ impl Image {
     /// the image's own.
     pub(super) fn firmware_at_launch(&self, state: &State, wanted: Option<Firmware>) -> Result<Firmware, Refusal> {
         let schema = state.capability_schemas.values().find(|schema| schema.image == self.common.id);
-        let Some((values, default)) = schema.and_then(|schema| schema.firmware()) else {
+        let Some((values, default)) = schema.and_then(CapabilitySchema::firmware) else {
             return Ok(wanted.unwrap_or(self.firmware));
         };
         match wanted {

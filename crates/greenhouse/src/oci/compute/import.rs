@@ -43,7 +43,7 @@ const STEPS: u64 = 20;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Details {
+struct CreateDetails {
     #[serde(flatten)]
     naming: Naming,
     image_source_details: Option<Value>,
@@ -54,7 +54,7 @@ struct Details {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Source {
+struct SourceDetails {
     source_type: Option<String>,
     source_image_type: Option<String>,
     operating_system: Option<String>,
@@ -74,11 +74,11 @@ struct Object {
 }
 
 pub(super) async fn create(call: Call) -> Answer {
-    let details: Details = call.details(CREATE)?;
+    let details: CreateDetails = call.details(CREATE)?;
     if details.instance_id.is_some() {
         return Err(Refusal::not_implemented("Making an image of an instance"));
     }
-    let source: Source = read(need(details.image_source_details, "imageSourceDetails")?, SOURCE)?;
+    let source: SourceDetails = read(need(details.image_source_details, "imageSourceDetails")?, SOURCE)?;
     let launch_mode = details.launch_mode.unwrap_or_else(|| "PARAVIRTUALIZED".into());
     if !["NATIVE", "EMULATED", "PARAVIRTUALIZED", "CUSTOM"].contains(&launch_mode.as_str()) {
         return Err(Refusal::invalid(format!("launchMode {launch_mode} is invalid")));
@@ -118,7 +118,7 @@ pub(super) async fn create(call: Call) -> Answer {
 }
 
 /// Namespace and object.
-fn locate(source: &Source) -> Result<(String, Object), Refusal> {
+fn locate(source: &SourceDetails) -> Result<(String, Object), Refusal> {
     let source_type = source.source_image_type.clone();
     if source_type.as_deref().is_some_and(|word| !matches!(word, "QCOW2" | "VMDK")) {
         return Err(Refusal::unreadable());
@@ -183,7 +183,7 @@ fn run(site: &Site, id: String, object: Object, work: String) {
         });
         if failed {
             // What has failed is shown as DELETED for a while.
-            world.delay(Duration::from_secs(3600)).await;
+            world.delay(Duration::from_hours(1)).await;
             world.with(|state| state.oci.images.remove(&id));
         }
     });

@@ -115,7 +115,7 @@ pub(super) fn take_down(site: &Site, id: String, name: String, work: String, pre
             None => world.delay_between(&format!("oci detach {name}"), 5_000, 20_000).await,
         }
         world.with(|state| unplug(&mut state.oci, &id));
-        world.delay(Duration::from_secs(3600)).await;
+        world.delay(Duration::from_hours(1)).await;
         world.with(|state| {
             state.oci.instances.remove(&id);
             state.oci.vnic_attachments.retain(|_, attachment| attachment.instance != id);

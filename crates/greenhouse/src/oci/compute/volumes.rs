@@ -73,10 +73,10 @@ pub(super) fn attach_new(state: &mut Everything, site: &Site, instance: &Instanc
     let common = Common::new(state, site.region.name, BootVolume::KIND, named, Lifecycle::Available)?;
     let volume = common.id.clone();
     let held = naming("Remote boot attachment for instance".into());
-    let hold = Common::new(state, site.region.name, BootVolumeAttachment::KIND, held, Lifecycle::Attached)?;
+    let attached = Common::new(state, site.region.name, BootVolumeAttachment::KIND, held, Lifecycle::Attached)?;
     let availability_domain = instance.availability_domain.clone();
     let attachment = BootVolumeAttachment {
-        common: hold,
+        common: attached,
         availability_domain: availability_domain.clone(),
         instance: instance.common.id.clone(),
         volume: volume.clone(),

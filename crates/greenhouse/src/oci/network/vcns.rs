@@ -101,7 +101,7 @@ pub(super) fn routes() -> Router<Site> {
 fn make(
     state: &mut Everything,
     region: &str,
-    naming: Naming,
+    naming: &Naming,
     cidrs: Vec<Cidr>,
     lifecycle: Lifecycle,
 ) -> Result<Vcn, Refusal> {
@@ -137,7 +137,7 @@ pub(in crate::oci) fn plant(state: &mut Everything, region: &str, name: &str) ->
         display_name: Some(name.to_owned()),
         ..Naming::default()
     };
-    let vcn = make(state, region, naming, vec![Cidr::parse_network("10.0.0.0/16")?], Lifecycle::Available)?;
+    let vcn = make(state, region, &naming, vec![Cidr::parse_network("10.0.0.0/16")?], Lifecycle::Available)?;
     state.oci.vcns.insert(vcn.common.id.clone(), vcn);
     Ok(())
 }
@@ -164,8 +164,7 @@ async fn create(call: Call) -> Answer {
         if here as u64 >= state.oci.limit("vcn-count") {
             return Err(Refusal::limit(&["vcn-count"]));
         }
-        let naming = details.naming;
-        let mut vcn = make(state, call.site.region.name, naming, cidrs, Lifecycle::Provisioning)?;
+        let mut vcn = make(state, call.site.region.name, &details.naming, cidrs, Lifecycle::Provisioning)?;
         vcn.dns_label = details.dns_label;
         Ok(vcn)
     })?;

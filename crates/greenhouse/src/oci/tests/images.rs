@@ -4,7 +4,7 @@ use crate::machine::{self, Arch, Firmware};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-fn metadata(firmware: &str, capabilities: Value) -> Value {
+fn metadata(firmware: &str, capabilities: &Value) -> Value {
     json!({
         "version": 2,
         "externalLaunchOptions": {
@@ -35,7 +35,7 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
 }
 
 impl Client {
-    async fn talos(&self) -> Bytes {
+    fn talos(&self) -> Bytes {
         self.greenhouse.world.with(|state| {
             let disk = factory::prebuilt(state, &[], "1.14.6", "oracle", Arch::Arm64).unwrap();
             factory::Format::Qcow2.pack(&factory::DiskImage::on(&disk).unwrap())
@@ -79,9 +79,8 @@ impl Client {
 #[tokio::test(start_paused = true)]
 async fn an_archive_is_imported_in_minutes_and_boots_by_uefi_once_its_shape_is_added() {
     let client = Client::new(&[]);
-    let described = metadata("UEFI_64", Value::Null).to_string();
-    let object =
-        archive(&[("oracle-arm64.qcow2", &client.talos().await), ("image_metadata.json", described.as_bytes())]);
+    let described = metadata("UEFI_64", &Value::Null).to_string();
+    let object = archive(&[("oracle-arm64.qcow2", &client.talos()), ("image_metadata.json", described.as_bytes())]);
     let (image, work) = client.import(object, json!({})).await;
     let path = format!("/images/{image}");
     assert_eq!(client.delete(&path).await.code(), (409, "IncorrectState"));
@@ -104,7 +103,7 @@ async fn an_archive_is_imported_in_minutes_and_boots_by_uefi_once_its_shape_is_a
 #[tokio::test(start_paused = true)]
 async fn without_a_word_about_firmware_an_arm_instance_finds_nothing_to_start() {
     let client = Client::new(&[]);
-    let (image, _) = client.import(client.talos().await.to_vec(), json!({"sourceImageType": "QCOW2"})).await;
+    let (image, _) = client.import(client.talos().to_vec(), json!({"sourceImageType": "QCOW2"})).await;
     client.wait(1600).await;
     client.call("PUT", &format!("/images/{image}/shapes/VM.Standard.A1.Flex"), None).await;
     assert_eq!(client.firmware_of(&image).await, (Firmware::Bios, false));
@@ -113,7 +112,7 @@ async fn without_a_word_about_firmware_an_arm_instance_finds_nothing_to_start() 
 #[tokio::test(start_paused = true)]
 async fn a_capability_schema_decides_the_firmware() {
     let client = Client::new(&[]);
-    let (image, _) = client.import(client.talos().await.to_vec(), json!({"sourceImageType": "QCOW2"})).await;
+    let (image, _) = client.import(client.talos().to_vec(), json!({"sourceImageType": "QCOW2"})).await;
     client.wait(1600).await;
     client.call("PUT", &format!("/images/{image}/shapes/VM.Standard.A1.Flex"), None).await;
     let global = client.get("/computeGlobalImageCapabilitySchemas").await.json[0].clone();
@@ -140,10 +139,10 @@ async fn a_capability_schema_decides_the_firmware() {
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_fails_the_import_and_leaves_no_image() {
     let client = Client::new(&[]);
-    let talos = client.talos().await;
-    let good = metadata("UEFI_64", Value::Null).to_string();
+    let talos = client.talos();
+    let good = metadata("UEFI_64", &Value::Null).to_string();
     let misspelt = good.replace("externalLaunchOptions", "externalLaunchOption");
-    let oddware = metadata("UEFI", Value::Null).to_string();
+    let oddware = metadata("UEFI", &Value::Null).to_string();
     let whole = archive(&[("a.qcow2", &talos), ("image_metadata.json", good.as_bytes())]);
     for (what, object) in [
         ("garbage", b"garbage".to_vec()),
@@ -167,12 +166,12 @@ async fn what_cannot_be_read_fails_the_import_and_leaves_no_image() {
 #[tokio::test(start_paused = true)]
 async fn capability_data_may_be_an_object_or_its_text() {
     let client = Client::new(&[]);
-    let talos = client.talos().await;
+    let talos = client.talos();
     let capability = json!({"capabilities": {"Compute.Firmware": {
         "descriptorType": "enumstring", "values": ["UEFI_64"], "defaultValue": "UEFI_64",
     }}});
     for data in [capability.clone(), json!(capability.to_string()), capability["capabilities"].clone()] {
-        let described = metadata("BIOS", data.clone()).to_string();
+        let described = metadata("BIOS", &data).to_string();
         let object = archive(&[("output.QCOW2", &talos), ("image_metadata.json", described.as_bytes())]);
         let (image, _) = client.import(object, json!({})).await;
         client.wait(1600).await;
