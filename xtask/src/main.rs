@@ -1,1 +1,64 @@
-fn main() {}
+//! What a developer of bouquet runs: `cargo xtask {test,ci,tidy}`.
+
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks on its terminal")]
+
+mod suite;
+mod tidy;
+
+use anyhow::{Result, bail};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const USAGE: &str =
+    "cargo xtask test [AREA…]   all tests that this machine can run; AREA is a crate (spec, engine, life, …)
+cargo xtask tidy           house rules: sizes, floors, documents
+cargo xtask ci             what CI runs, and what else is installed (fmt, clippy, deny, hack)";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let ended = match words.split_first().map(|(verb, rest)| (verb.as_str(), rest)) {
+        Some(("test", areas)) => suite::test(&root(), areas),
+        Some(("tidy", [])) => tidy::all(&root()),
+        Some(("ci", [])) => ci(&root()),
+        _ => {
+            eprintln!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The repository's root.
+fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+fn ci(root: &Path) -> Result<()> {
+    tidy::all(root)?;
+    run(root, &["fmt", "--all", "--check"])?;
+    run(root, &["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    for (tool, args) in [("deny", &["deny", "check"][..]), ("hack", &["hack", "check", "--workspace"][..])] {
+        if Command::new("cargo").args([tool, "--version"]).output().is_ok_and(|out| out.status.success()) {
+            run(root, args)?;
+        } else {
+            println!("cargo-{tool} is not installed: left out");
+        }
+    }
+    suite::test(root, &[])
+}
+
+fn run(root: &Path, args: &[&str]) -> Result<()> {
+    println!("$ cargo {}", args.join(" "));
+    let status = Command::new("cargo").args(args).current_dir(root).status()?;
+    if !status.success() {
+        bail!("cargo {} failed", args.join(" "));
+    }
+    Ok(())
+}

@@ -13,12 +13,14 @@
 //! This crate refuses to retry or to sleep by itself: waiting is [`wire::Line`]'s.
 
 mod cloud;
+pub mod cloudflare;
 mod error;
 pub mod hetzner;
 mod registered;
 mod rest;
 #[cfg(test)]
 mod scripted;
+pub mod tailscale;
 
 pub use cloud::{
     Arch, Cloud, Finding, Found, Given, Image, ImageOrder, Key, Money, Need, NeedMachine, Offer, Openness, Power,

@@ -11,7 +11,7 @@ use std::time::Duration;
 use wire::{Answer, Call, Repeat, Secret, Target};
 
 /// How long a vendor may take over one exchange; their own clients wait between 30 and 60 seconds.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// One vendor's API: its address, our credential, and how its refusals are read.
 #[derive(Clone)]

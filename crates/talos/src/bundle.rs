@@ -17,7 +17,7 @@ use std::time::Duration;
 use wire::{Rng, Secret};
 
 /// Ten years, as Talos's own generator gives its authorities.
-const AUTHORITY_TTL: Duration = Duration::from_secs(87_600 * 3600);
+const AUTHORITY_TTL: Duration = Duration::from_hours(87_600);
 const TOKEN_ALPHABET: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 /// Letters and digits without 0, 1, I, O and l, so that a person can copy one: 57 symbols, 187 bits in 32 characters.
 const PASSWORD_ALPHABET: &[u8] = b"23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";

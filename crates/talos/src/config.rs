@@ -16,7 +16,7 @@ mod documents;
 mod machine;
 mod user_data;
 
-pub use compare::{differences, normalise};
+pub use compare::{auth_key_of, differences, normalise};
 pub use user_data::{TooLong, user_data};
 
 use crate::merge::{self, MergeError};
@@ -88,6 +88,11 @@ impl Platform {
                 _ => None,
             },
         }
+    }
+
+    /// By Talos's spelling.
+    pub fn named(name: &str) -> Option<Self> {
+        [Platform::Hcloud, Platform::Oracle, Platform::Metal].into_iter().find(|platform| platform.name() == name)
     }
 
     /// As Talos spells it.

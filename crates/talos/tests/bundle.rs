@@ -1,4 +1,5 @@
 //! The secrets bundle and what is issued from it.
+#![allow(clippy::unwrap_used, reason = "a program of tests, helpers included")]
 
 mod example;
 
@@ -10,7 +11,7 @@ use talos::{
 };
 use wire::{Rng, Secret};
 
-const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+const YEAR: Duration = Duration::from_hours(8760);
 
 fn der(pem_text: &str) -> Vec<u8> {
     pem::parse(pem_text).unwrap().into_contents()
@@ -125,7 +126,7 @@ fn any_recipient_opens_what_was_sealed_for_several() {
 fn what_is_no_age_file_or_key_is_said() {
     let identity = AgeIdentity::generate();
     let sealed = bundle().seal(std::slice::from_ref(&identity.recipient)).unwrap();
-    let cut: String = sealed.lines().take(6).map(|line| format!("{line}\n")).collect();
+    let cut: String = sealed.split_inclusive('\n').take(6).collect();
     for text in ["", "cluster: {}", cut.as_str()] {
         assert!(matches!(Bundle::open(text, &identity.identity), Err(BundleError::NotAge(_))), "{text}");
     }
@@ -151,10 +152,10 @@ fn a_talos_client_is_what_apid_accepts() {
     let extended = certificate.extended_key_usage().unwrap().unwrap().value;
     assert!(extended.client_auth && !extended.server_auth && !extended.any && extended.other.is_empty());
     let authority = bundle.os.der().unwrap();
-    let (_, issuer) = x509_parser::parse_x509_certificate(&authority).unwrap();
-    assert_eq!(certificate.issuer().as_raw(), issuer.subject().as_raw());
-    assert!(certificate.verify_signature(Some(issuer.public_key())).is_ok());
-    assert_eq!(issued.identity.chain(), [leaf.clone()]);
+    let (_, signer) = x509_parser::parse_x509_certificate(&authority).unwrap();
+    assert_eq!(certificate.issuer().as_raw(), signer.subject().as_raw());
+    assert!(certificate.verify_signature(Some(signer.public_key())).is_ok());
+    assert_eq!(issued.identity.chain(), std::slice::from_ref(&leaf));
     assert!(certificate.validity().not_before.timestamp() < now().as_second());
 }
 
@@ -166,8 +167,8 @@ fn a_kubernetes_admin_is_in_the_masters_group() {
     let (_, certificate) = x509_parser::parse_x509_certificate(&leaf).unwrap();
     assert_eq!(certificate.subject().to_string(), "O=system:masters, CN=admin");
     let authority = bundle.k8s.der().unwrap();
-    let (_, issuer) = x509_parser::parse_x509_certificate(&authority).unwrap();
-    assert!(certificate.verify_signature(Some(issuer.public_key())).is_ok());
+    let (_, signer) = x509_parser::parse_x509_certificate(&authority).unwrap();
+    assert!(certificate.verify_signature(Some(signer.public_key())).is_ok());
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! What nodes are told.
+#![allow(clippy::unwrap_used, reason = "a program of tests, helpers included")]
 
 mod example;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use example::Garden;
 use flate2::read::GzDecoder;
 use serde_json::Value;
 use spec::{Role, Taint};
 use std::io::Read as _;
-use talos::{ConfigError, MergeError, Platform, differences, normalise, render, user_data};
+use talos::{ConfigError, MergeError, Platform, auth_key_of, differences, normalise, render, user_data};
 use wire::Secret;
 
 const PLACES: [(&str, Platform); 3] =
@@ -75,8 +78,7 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 fn decoded(text: &str) -> String {
-    use base64::Engine as _;
-    let bytes = base64::engine::general_purpose::STANDARD.decode(text).unwrap_or_default();
+    let bytes = STANDARD.decode(text).unwrap_or_default();
     String::from_utf8(bytes).unwrap_or_default()
 }
 
@@ -176,6 +178,14 @@ fn a_new_auth_key_is_no_difference_and_a_changed_image_is() {
 }
 
 #[test]
+fn the_auth_key_of_a_configuration_can_be_carried_over() {
+    let mut garden = Garden::new();
+    let config = render(&garden.input("lily", Platform::Hcloud)).unwrap();
+    assert_eq!(auth_key_of(&config).unwrap().expose(), garden.auth_key.take().unwrap().expose());
+    assert!(auth_key_of(&render(&garden.input("lily", Platform::Hcloud)).unwrap()).is_none());
+}
+
+#[test]
 fn differences_hold_no_secret() {
     let garden = Garden::new();
     let mut other = Garden::new();
@@ -192,8 +202,7 @@ fn user_data_is_the_gzipped_configuration_within_both_clouds_limits() {
         let packed = user_data(&config, platform).unwrap();
         assert_eq!(packed.expose(), user_data(&config, platform).unwrap().expose());
         assert!(packed.expose().len() < 8_000, "{node}: {} bytes", packed.expose().len());
-        use base64::Engine as _;
-        let bytes = base64::engine::general_purpose::STANDARD.decode(packed.expose()).unwrap();
+        let bytes = STANDARD.decode(packed.expose()).unwrap();
         let mut text = String::new();
         GzDecoder::new(bytes.as_slice()).read_to_string(&mut text).unwrap();
         assert_eq!(text, config.expose());

@@ -120,7 +120,7 @@ impl Line {
     fn backoff(&self, attempt: u32) -> Duration {
         let full = Duration::from_secs(1 << attempt.saturating_sub(1).min(5)).min(BACKOFF_MAX);
         let off = self.locked(|shared| shared.rng.below(250));
-        full - full / 1000 * u32::try_from(off).unwrap_or(0)
+        full.saturating_sub(full / 1000 * u32::try_from(off).unwrap_or(0))
     }
 
     fn locked<R>(&self, work: impl FnOnce(&mut Shared) -> R) -> R {

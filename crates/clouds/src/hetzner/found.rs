@@ -198,30 +198,30 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_controllers_volume_on_our_machine_is_ours_and_a_users_is_not() {
+    fn a_controllers_volume_on_our_machine_goes_with_it_and_a_users_does_not() {
         let volume = |labels: &str, server: &str| {
             let text = format!(r#"{{"id": 7, "name": "pvc-1", "size": 10, "server": {server}, "labels": {labels}}}"#);
             super::volume("bouquet", serde_json::from_str(&text).unwrap(), &[lily()])
         };
         let csi = r#"{"managed-by": "csi-driver"}"#;
         let found = volume(csi, "42").unwrap();
-        assert_eq!((found.ours, found.node.as_deref()), (true, Some("lily")));
-        assert!(!volume("{}", "42").unwrap().ours);
+        assert_eq!((found.ours, found.left_behind, found.node.as_deref()), (false, true, Some("lily")));
+        assert!(!volume("{}", "42").unwrap().left_behind);
         assert_eq!(volume(csi, "43"), None);
         assert_eq!(volume(csi, "null"), None);
     }
 
     #[test]
-    fn a_controllers_load_balancer_is_ours_through_any_kind_of_target() {
+    fn a_controllers_load_balancer_goes_with_any_kind_of_target() {
         let balancer = |targets: &str| {
             let text = format!(
                 r#"{{"id": 7, "name": "a1", "labels": {{"hcloud-ccm/service-uid": "u"}}, "targets": {targets}}}"#
             );
             load_balancer("bouquet", serde_json::from_str(&text).unwrap(), &[lily()])
         };
-        assert!(balancer(r#"[{"type": "server", "server": {"id": 42}}]"#).unwrap().ours);
+        assert!(balancer(r#"[{"type": "server", "server": {"id": 42}}]"#).unwrap().left_behind);
         let selected = r#"[{"type": "label_selector", "targets": [{"type": "server", "server": {"id": 42}}]}]"#;
-        assert!(balancer(selected).unwrap().ours);
+        assert!(balancer(selected).unwrap().left_behind);
         assert_eq!(balancer(r#"[{"type": "ip", "ip": {"ip": "203.0.113.1"}}]"#), None);
     }
 }

@@ -3,9 +3,13 @@ use crate::merge::{DocumentId, scalar_text};
 use crate::yaml;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
+use wire::Secret;
 
 /// How the environment entry begins that holds the tailnet key.
 pub(super) const AUTH_KEY: &str = "TS_AUTHKEY=";
+
+/// How Talos's encoder writes a routing table that is not set.
+const UNSET: &str = "unspec";
 
 /// Maps whose keys mean something also when their value is empty.
 const KEYS_COUNT: &[&str] = &["nodeLabels", "nodeAnnotations", "nodeTaints"];
@@ -19,24 +23,24 @@ pub fn normalise(config: &str) -> Result<Value, YamlError> {
         .into_iter()
         .filter_map(|document| {
             let id = DocumentId::of(document.as_object()?).to_string();
-            Some((id, tidy(document, false).unwrap_or_default()))
+            Some((id, tidy(document).unwrap_or_default()))
         })
         .collect();
     Ok(Value::Object(sorted.into_iter().collect()))
 }
 
-/// Drops what is empty (unless `keep_empty`), sorts keys, writes numbers as text.
-fn tidy(value: Value, keep_empty: bool) -> Option<Value> {
+/// Drops what is empty, sorts keys, writes numbers as text.
+fn tidy(value: Value) -> Option<Value> {
     match value {
         Value::Null => None,
         Value::Bool(_) => Some(value),
         Value::Number(_) => Some(scalar_text(&value).into()),
-        Value::String(text) => (keep_empty || !text.is_empty()).then(|| text.into()),
+        Value::String(text) => (!text.is_empty() && text != UNSET).then(|| text.into()),
         Value::Array(items) => {
             let items: Vec<Value> = items
                 .into_iter()
                 .filter(|item| !item.as_str().is_some_and(|text| text.starts_with(AUTH_KEY)))
-                .filter_map(|item| tidy(item, false))
+                .filter_map(tidy)
                 .collect();
             (!items.is_empty()).then_some(Value::Array(items))
         }
@@ -46,7 +50,7 @@ fn tidy(value: Value, keep_empty: bool) -> Option<Value> {
                 .filter_map(|(key, value)| {
                     let value = match value {
                         Value::Object(inner) if KEYS_COUNT.contains(&key.as_str()) => Some(texts(inner)),
-                        other => tidy(other, keep_empty),
+                        other => tidy(other),
                     };
                     value.map(|value| (key, value))
                 })
@@ -98,4 +102,12 @@ fn keys(one: &Value, other: &Value) -> Vec<String> {
     let of = |value: &Value| value.as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
     let all: std::collections::BTreeSet<String> = of(one).into_iter().chain(of(other)).collect();
     all.into_iter().collect()
+}
+
+/// The tailnet key that a configuration holds, so that a changed one can be given the same.
+pub fn auth_key_of(config: &Secret) -> Option<Secret> {
+    let documents = yaml::read_all(config.expose()).ok()?;
+    let mut entries = documents.iter().filter_map(|document| document.get("environment")?.as_array()).flatten();
+    let key = entries.find_map(|entry| entry.as_str()?.strip_prefix(AUTH_KEY))?;
+    Some(Secret::new(key))
 }

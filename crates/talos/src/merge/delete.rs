@@ -33,7 +33,7 @@ fn take_from_map(
 ) -> Result<(), MergeError> {
     let mut emptied = Vec::new();
     for (key, value) in map.iter_mut() {
-        let below = [keys, &[key.clone()]].concat();
+        let below = [keys, std::slice::from_ref(key)].concat();
         let before = found.len();
         match value {
             Value::Object(inner) if is_deletion(inner) => {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use wire::{Identity, Rng, Secret};
 
 /// Client certificates begin this much before now, so that a node whose clock is a little behind accepts them.
-const BACKDATED: Duration = Duration::from_secs(300);
+const BACKDATED: Duration = Duration::from_mins(5);
 
 /// The end of the year 9999, after which X.509 has no dates, in seconds since 1970.
 const LAST_SECOND: u64 = 253_402_300_799;

@@ -52,10 +52,10 @@ pub fn cluster() -> Cluster {
         certificates: Certificates::LetsEncrypt,
         backup: None,
         patches: Vec::new(),
-        mesh: Default::default(),
-        acme: Default::default(),
-        watcher: Default::default(),
-        extra: Default::default(),
+        mesh: spec::Mesh::default(),
+        acme: spec::Acme::default(),
+        watcher: spec::Watcher::default(),
+        extra: spec::Extra::default(),
     }
 }
 

@@ -1,0 +1,148 @@
+//! The embedded default: the mission's cluster from nothing to its end, in a simulated world, no account needed.
+
+use crate::args::{Args, Output};
+use crate::failure::Failure;
+use crate::files;
+use crate::render::{self, Ink, Teller};
+use engine::{Listener, Outcome, Reach, Subject};
+use greenhouse::{Greenhouse, Options};
+use jiff::Timestamp;
+use plan::Spare;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use talos::Bundle;
+use wire::{Rng, Secret, Time};
+
+/// The file that the demo lives through; also the first of the examples.
+const FILE: &str = include_str!("../../../../examples/bouquet.yaml");
+/// When the simulated world begins: 2026-12-01T08:00:00Z.
+const BEGINNING_S: i64 = 1_796_112_000;
+/// How much of a second a minute of simulated life is shown in, on a terminal.
+const SECONDS_A_MINUTE: f64 = 0.25;
+/// The longest that the show stands still.
+const PAUSE_MAX: Duration = Duration::from_millis(700);
+
+/// Lives through a cluster's whole life.
+pub async fn run(args: &Args, seed: u64) -> Result<u8, Failure> {
+    tokio::time::pause();
+    let show = Show::open(args, seed)?;
+    let ended = show.life().await;
+    super::ask::finish(&show.teller, ended)
+}
+
+struct Show<'a> {
+    args: &'a Args,
+    world: Greenhouse,
+    reach: Reach,
+    subject: Subject,
+    teller: Teller,
+    listener: Listener,
+}
+
+impl<'a> Show<'a> {
+    fn open(args: &'a Args, seed: u64) -> Result<Self, Failure> {
+        let origin = Timestamp::from_second(BEGINNING_S).unwrap_or(Timestamp::UNIX_EPOCH);
+        let cluster = spec::read(FILE).cluster.ok_or_else(|| Failure::new("BQ0601", "the demo's file is wrong"))?;
+        let options = Options { seed, ..Options::default() };
+        let world = Greenhouse::new(&options, Time::starting_at(origin, Rng::seeded(seed)))
+            .map_err(|error| Failure::new("BQ0602", error.to_string()))?;
+        let time = Time::starting_at(origin, Rng::seeded(seed).child("product"));
+        let settings = InWorld(world.credentials());
+        let reach = Reach::open(&cluster, &settings, world.wire(), time.clone())?;
+        let (_, schematics) = files::resolve(&cluster, &reach.clouds);
+        let bundle = Bundle::generate(&mut time.rng("secrets bundle"), time.now())
+            .map_err(|error| Failure::new(error.code(), error.to_string()))?;
+        let subject = Subject { cluster: Arc::new(cluster), bundle: Some(Arc::new(bundle)), schematics };
+        let teller = Teller::new(args, "demo", &time);
+        let listener = paced(args, teller.listener(), time);
+        Ok(Show { args, world, reach, subject, teller, listener })
+    }
+
+    async fn life(&self) -> Result<Outcome, Failure> {
+        self.say(&format!("A simulated world: no account, no cost, seed and all. This is the file:\n\n{FILE}"));
+        let observed = engine::observe(&self.reach, &self.subject, &BTreeSet::new()).await?;
+        let (plan, report) = plan::make(&self.reach.wish(&self.subject), &observed);
+        let bill = plan::bill(&self.subject.cluster, &observed);
+        self.say(&format!("$ bouquet plan\n\n{}", render::plan(Ink::talk(self.args), &plan, &report, &bill)));
+        self.say("$ bouquet apply");
+        let mut outcome = engine::apply(&self.reach, &self.subject, &self.listener).await?;
+        self.status().await?;
+        if let Some(victim) = self.subject.cluster.with_role(spec::Role::Worker).next() {
+            self.say(&format!("… somebody pulls {victim}'s plug …"));
+            self.world.kill(victim).map_err(|error| Failure::new("BQ0602", error.to_string()))?;
+            self.reach.line.time().sleep(Duration::from_secs(90)).await;
+            self.status().await?;
+            self.say("$ bouquet apply");
+            let mended = engine::apply(&self.reach, &self.subject, &self.listener).await?;
+            self.status().await?;
+            add(&mut outcome, mended);
+        }
+        self.say("$ bouquet destroy");
+        let gone = engine::destroy(&self.reach, &self.subject, Spare::default(), &self.listener).await?;
+        add(&mut outcome, gone);
+        let left = engine::proof(&self.reach, &self.subject).await?;
+        if let Some(first) = left.first() {
+            return Err(Failure::new("BQ0606", format!("{} things are still there, {first} among them", left.len())));
+        }
+        self.say(
+            "proof: looked everywhere, nothing of the cluster is left\n\n\
+             All of this was simulated. For the real one: `bouquet init`, the variables of docs/accounts.md,\n\
+             `bouquet check`, `bouquet plan`, `bouquet apply`.",
+        );
+        Ok(outcome)
+    }
+
+    fn say(&self, text: &str) {
+        self.teller.say(text);
+    }
+
+    async fn status(&self) -> Result<(), Failure> {
+        let status = engine::status(&self.reach, &self.subject).await?;
+        self.say(&format!("\n$ bouquet status\n\n{}", render::status(Ink::talk(self.args), &status)));
+        Ok(())
+    }
+}
+
+fn add(outcome: &mut Outcome, other: Outcome) {
+    outcome.changed += other.changed;
+    outcome.failed.extend(other.failed);
+    outcome.blocked = other.blocked;
+    outcome.observed = other.observed;
+}
+
+/// Shows events at a pace that a person can follow, where a person is watching.
+fn paced(args: &Args, listener: Listener, time: Time) -> Listener {
+    use std::io::IsTerminal;
+    if args.output != Output::Text || !std::io::stderr().is_terminal() {
+        return listener;
+    }
+    let last = Mutex::new(time.now());
+    Arc::new(move |event| {
+        let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = time.now();
+        let passed_s = now.duration_since(*last).as_secs_f64();
+        *last = now;
+        let pause = Duration::from_secs_f64((passed_s / 60.0 * SECONDS_A_MINUTE * 4.0).max(0.0)).min(PAUSE_MAX);
+        #[allow(clippy::disallowed_methods, reason = "the world's clock stands still; it is the person who waits")]
+        std::thread::sleep(pause);
+        listener(event);
+    })
+}
+
+/// What a user would have set, in a world that knows it.
+struct InWorld(BTreeMap<&'static str, String>);
+
+impl clouds::Settings for InWorld {
+    fn variable(&self, name: &str) -> Option<Secret> {
+        match name {
+            "OCI_CLI_CONFIG_FILE" => Some(Secret::new("OCI_CONFIG")),
+            _ => self.0.get(name).map(Secret::new),
+        }
+    }
+
+    fn file(&self, path: &str) -> Result<Secret, String> {
+        let name = if path.ends_with(".pem") { "OCI_KEY" } else { path };
+        self.0.get(name).map(Secret::new).ok_or_else(|| format!("{path}: there is no such file"))
+    }
+}

@@ -1,0 +1,73 @@
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use wire::Secret;
+
+/// The variables that users set: the environment, over the `.env` beside the cluster file.
+pub struct Environment {
+    variables: BTreeMap<String, Secret>,
+    home: Option<PathBuf>,
+}
+
+impl Environment {
+    /// Reads the process's environment and `.env` beside `file`.
+    pub fn read(file: &Path) -> Self {
+        let beside = file.parent().unwrap_or(Path::new("")).join(".env");
+        let mut variables = std::fs::read_to_string(beside).map(|text| dotenv(&text)).unwrap_or_default();
+        variables.extend(std::env::vars().map(|(name, value)| (name, Secret::new(value))));
+        let home = std::env::home_dir();
+        Environment { variables, home }
+    }
+
+    /// A path with a leading `~` resolved.
+    pub fn path(&self, text: &str) -> PathBuf {
+        match (text.strip_prefix("~/"), &self.home) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => PathBuf::from(text),
+        }
+    }
+
+    /// The user's folder for bouquet's own configuration.
+    pub fn config_dir(&self) -> PathBuf {
+        use clouds::Settings;
+        match self.variable("XDG_CONFIG_HOME") {
+            Some(dir) => PathBuf::from(dir.expose()).join("bouquet"),
+            None => self.path("~/.config/bouquet"),
+        }
+    }
+}
+
+impl clouds::Settings for Environment {
+    fn variable(&self, name: &str) -> Option<Secret> {
+        self.variables.get(name).filter(|value| !value.expose().is_empty()).cloned()
+    }
+
+    fn file(&self, path: &str) -> Result<Secret, String> {
+        std::fs::read_to_string(self.path(path)).map(Secret::new).map_err(|error| format!("{path}: {error}"))
+    }
+}
+
+/// `NAME=value` lines, `export` and quotes allowed, `#` comments.
+fn dotenv(text: &str) -> BTreeMap<String, Secret> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+    lines
+        .filter_map(|line| {
+            let (name, value) = line.strip_prefix("export ").unwrap_or(line).split_once('=')?;
+            let value = value.trim();
+            let quoted = |quote: char| value.strip_prefix(quote)?.strip_suffix(quote);
+            let value = quoted('"').or_else(|| quoted('\'')).unwrap_or(value);
+            Some((name.trim().to_owned(), Secret::new(value)))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dotenv_file_may_export_quote_and_comment() {
+        let read = dotenv("# c\nexport A='x y'\nB=\"z\"\nC=plain # not a comment\n\nnonsense\n");
+        let read: Vec<(&str, &str)> = read.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+        assert_eq!(read, [("A", "x y"), ("B", "z"), ("C", "plain # not a comment")]);
+    }
+}

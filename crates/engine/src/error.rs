@@ -1,0 +1,105 @@
+use wire::{Fate, Sorted};
+
+/// Why a step, or a look at the world, failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A vendor said no, or nothing.
+    #[error(transparent)]
+    Vendor(#[from] clouds::Error),
+    /// A node said no, or nothing.
+    #[error(transparent)]
+    Node(#[from] talos::ClientError),
+    /// The Image Factory said no, or nothing.
+    #[error(transparent)]
+    Factory(#[from] talos::FactoryError),
+    /// The Kubernetes API said no, or nothing.
+    #[error("Kubernetes: {0}")]
+    Kubernetes(String),
+    /// A configuration cannot be rendered.
+    #[error(transparent)]
+    Config(#[from] talos::ConfigError),
+    /// The configuration is larger than the cloud takes.
+    #[error(transparent)]
+    TooLong(#[from] talos::TooLong),
+    /// A certificate cannot be issued.
+    #[error(transparent)]
+    Pki(#[from] talos::PkiError),
+    /// Something did not come about in time; what could be found out is in the words.
+    #[error("{subject} {what} within {} min{}", .limit.as_secs() / 60, .diagnosis.as_deref().map(|text| format!(": {text}")).unwrap_or_default())]
+    Late {
+        /// Node or resource.
+        subject: String,
+        /// `did not appear on the tailnet`, …
+        what: &'static str,
+        /// How long was waited.
+        limit: std::time::Duration,
+        /// What looking closer has shown.
+        diagnosis: Option<String>,
+    },
+    /// The machine is broken or gone.
+    #[error("{subject}: {reason}")]
+    Machine {
+        /// Node.
+        subject: String,
+        /// In the cloud's words.
+        reason: String,
+    },
+    /// The cluster was bootstrapped on another machine.
+    #[error("etcd was meant to be bootstrapped on machine {0}, which is not this one")]
+    BootstrappedElsewhere(String),
+    /// The plan speaks of something that this build or this file does not know.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl Error {
+    /// The code that `bouquet explain` knows.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::Vendor(error) => error.why.code(),
+            Error::Node(error) => error.code(),
+            Error::Factory(error) => error.code(),
+            Error::Kubernetes(_) => "BQ0501",
+            Error::Config(error) => error.code(),
+            Error::TooLong(error) => error.code(),
+            Error::Pki(_) => "BQ0502",
+            Error::Late { .. } => "BQ0503",
+            Error::Machine { .. } => "BQ0504",
+            Error::BootstrappedElsewhere(_) => "BQ0505",
+            Error::Unknown(_) => "BQ0506",
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Error::Vendor(error) => error.help(),
+            Error::Node(error) => Some(error.help().to_owned()),
+            Error::Factory(error) => Some(error.help().to_owned()),
+            Error::TooLong(error) => Some(error.help().to_owned()),
+            Error::Late { .. } => {
+                Some("look at the machine's console, then run `bouquet apply` again: it goes on from here".into())
+            }
+            Error::Machine { .. } => {
+                Some("run `bouquet apply` again; if it stays, delete the machine and apply".into())
+            }
+            Error::BootstrappedElsewhere(_) => Some("restore the cluster from a backup, or destroy it".into()),
+            _ => None,
+        }
+    }
+
+    /// Whether the same would work at another place.
+    pub fn is_capacity(&self) -> bool {
+        matches!(self, Error::Vendor(error) if error.fate() == Fate::Elsewhere)
+    }
+}
+
+/// Codes of this crate, with their titles.
+pub const CODES: &[(&str, &str)] = &[
+    ("BQ0501", "the Kubernetes API refused or did not answer"),
+    ("BQ0502", "a certificate could not be issued"),
+    ("BQ0503", "something did not come about in time"),
+    ("BQ0504", "a machine is broken or gone"),
+    ("BQ0505", "the cluster was bootstrapped on another machine"),
+    ("BQ0506", "the plan does not fit this build or this file"),
+];

@@ -1,0 +1,172 @@
+use super::resource::cloud;
+use crate::site::Site;
+use crate::{Error, deadline};
+use clouds::{Power, State, Why};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+use wire::{Pace, Secret};
+
+/// The longest that a machine may take from the order to its first login.
+const KEY_EXPIRY_S: u64 = 3600;
+/// What the API name points to before any control plane has an address: TEST-NET-1, which nobody answers at.
+const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+/// Resolvers keep the API name's address no longer than this.
+const API_TTL_S: u32 = 60;
+/// How often a machine that has not joined is looked at from its cloud's side.
+const LOOK_CLOSER: Duration = Duration::from_secs(20);
+
+/// Mints a key for one launch, and takes back those of launches that were cut off.
+pub(super) async fn mint_key(site: &Arc<Site>, node: &str) -> Result<Secret, Error> {
+    drop_keys(site, node).await?;
+    let reach = &site.reach;
+    let cluster = &site.subject.cluster.name;
+    let tags = [crate::MeshTag::of(cluster).0];
+    let description = key_description(cluster, node);
+    let minted = reach.tailnet.mint_key(&reach.line, &tags, &description, KEY_EXPIRY_S).await?;
+    site.remember_key(node, minted.id);
+    Ok(minted.secret)
+}
+
+/// What a key for the mesh says of itself: Tailscale allows letters, digits, spaces and hyphens, 50 characters at most.
+pub(crate) fn key_description(cluster: &str, node: &str) -> String {
+    format!("bouquet {cluster} {node}").chars().take(50).collect()
+}
+
+/// Takes back every key that is known to be minted for a node.
+pub(super) async fn drop_keys(site: &Arc<Site>, node: &str) -> Result<(), Error> {
+    for id in site.take_keys(node) {
+        delete_key(site, &id).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn delete_key(site: &Arc<Site>, id: &str) -> Result<(), Error> {
+    gone(site.reach.tailnet.delete_key(&site.reach.line, id).await)
+}
+
+pub(super) async fn delete_device(site: &Arc<Site>, id: &str) -> Result<(), Error> {
+    gone(site.reach.tailnet.delete_device(&site.reach.line, id).await)
+}
+
+fn gone(result: Result<(), clouds::Error>) -> Result<(), Error> {
+    match result {
+        Err(error) if error.why == Why::NotFound => Ok(()),
+        other => Ok(other?),
+    }
+}
+
+/// Waits until the node is on the tailnet under its own name; meanwhile sees to it that its machine runs.
+pub(super) async fn join(site: &Arc<Site>, node: &str) -> Result<(), Error> {
+    let seen = |devices: &Vec<plan::Device>| {
+        let of_node = devices.iter().find(|device| device.ours && device.name == node && device.connected);
+        of_node.and_then(|device| device.address)
+    };
+    let joined = async {
+        let seen = site.devices.until(Pace::VENDOR, deadline::JOIN, seen).await?;
+        Ok::<_, Error>(seen)
+    };
+    let watched = watch_machine(site, node);
+    let joined = tokio::select! {
+        biased;
+        joined = joined => joined?,
+        error = watched => return Err(error),
+    };
+    if joined.is_some() {
+        return drop_keys(site, node).await;
+    }
+    Err(Error::Late {
+        subject: node.to_owned(),
+        what: "did not appear on the tailnet",
+        limit: deadline::JOIN,
+        diagnosis: diagnose(site, node).await,
+    })
+}
+
+/// Looks at a machine from its cloud's side now and then: one that is off is switched on, one that is broken or gone ends
+/// the wait. Returns only then.
+async fn watch_machine(site: &Arc<Site>, node: &str) -> Error {
+    let Some(machine) = site.machine(node) else { return std::future::pending().await };
+    loop {
+        site.reach.line.time().sleep(LOOK_CLOSER).await;
+        let Ok(all) = site.look(&machine.key.cloud, &machine.key.kind).fresh(LOOK_CLOSER / 2).await else { continue };
+        let subject = node.to_owned();
+        match all.iter().find(|now| now.id == machine.id).map(|now| (&now.state, now)) {
+            None => return Error::Machine { subject, reason: "its machine is gone".into() },
+            Some((State::Broken(reason), _)) => return Error::Machine { subject, reason: reason.clone() },
+            Some((State::Off, now)) => {
+                let Ok(cloud) = cloud(site, &machine.key.cloud) else { continue };
+                if let Err(error) = cloud.power(&site.reach.line, now, Power::On).await
+                    && error.why != Why::Busy
+                {
+                    return error.into();
+                }
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+/// What looking closer shows of a machine that does not join.
+pub(super) async fn diagnose(site: &Arc<Site>, node: &str) -> Option<String> {
+    let mut words = Vec::new();
+    if let Ok(devices) = site.devices.fresh(Duration::ZERO).await
+        && let Some(device) =
+            devices.iter().find(|device| device.ours && device.hostname == node && device.name != node)
+    {
+        words.push(format!("it is on the tailnet as {:?}, because an older device holds the name", device.name));
+    }
+    if let Some(machine) = site.machine(node) {
+        let told = cloud(site, &machine.key.cloud).ok()?.diagnose(&site.reach.line, &machine).await;
+        words.push(told.unwrap_or_else(|error| error.to_string()));
+    }
+    (!words.is_empty()).then(|| words.join("; "))
+}
+
+/// Makes the API name, pointing nowhere yet.
+pub(super) async fn reserve_name(site: &Arc<Site>, name: &str, node: &str) -> Result<(), Error> {
+    put(site, name, node, NOWHERE).await
+}
+
+/// Points the API name at the node's mesh address.
+pub(super) async fn point_name(site: &Arc<Site>, name: &str, node: &str) -> Result<(), Error> {
+    let address = site
+        .address(node)
+        .await?
+        .ok_or_else(|| Error::Machine { subject: node.to_owned(), reason: "it is not on the tailnet".into() })?;
+    put(site, name, node, address).await
+}
+
+async fn put(site: &Arc<Site>, name: &str, node: &str, address: IpAddr) -> Result<(), Error> {
+    let (Some(zone), Some(seen)) = (&site.reach.zone, &site.observed.zone) else {
+        return Err(Error::Unknown("the file names no DNS provider".into()));
+    };
+    let comment = api_comment(&site.subject.cluster.name, node);
+    let known = site.record(node);
+    let line = &site.reach.line;
+    let record = zone.put_address(line, &seen.id, known.as_deref(), name, address, API_TTL_S, &comment).await?;
+    site.remember_record(node, record.id);
+    Ok(())
+}
+
+/// The mark of an API record: the watcher never touches what bears it.
+pub(crate) fn api_comment(cluster: &str, node: &str) -> String {
+    format!("bouquet/{cluster}/api/{node}")
+}
+
+pub(super) async fn delete_record(site: &Arc<Site>, id: &str) -> Result<(), Error> {
+    let (Some(zone), Some(seen)) = (&site.reach.zone, &site.observed.zone) else {
+        return Err(Error::Unknown("the file names no DNS provider".into()));
+    };
+    gone(zone.delete_record(&site.reach.line, &seen.id, id).await)
+}
+
+/// The node that a key was minted for.
+pub(crate) fn key_node(cluster: &str, description: &str) -> Option<String> {
+    description.strip_prefix(&format!("bouquet {cluster} ")).map(str::to_owned)
+}
+
+/// The control plane that an API record is for.
+pub(crate) fn api_comment_node(cluster: &str, comment: &str) -> Option<String> {
+    comment.strip_prefix(&format!("bouquet/{cluster}/api/")).map(str::to_owned)
+}

@@ -1,0 +1,184 @@
+use super::resource::cloud;
+use crate::site::Site;
+use crate::{Error, deadline, kubernetes, nodes};
+use plan::{BOOTSTRAP_LABEL, Device, FORMED_LABEL, Formation};
+use std::sync::Arc;
+use std::time::Duration;
+use wire::Pace;
+
+/// Starts etcd on this control plane, once in the cluster's life.
+///
+/// Before the call, the machine's id is recorded on everything of ours; once etcd has run, that too. So a second machine
+/// never gets the call, and a run that was cut off in between repeats it only for the same one.
+pub(super) async fn bootstrap(site: &Arc<Site>, node: &str) -> Result<(), Error> {
+    let machine = site.machine(node).map_or_else(|| node.to_owned(), |found| found.id);
+    match site.observed.formation() {
+        Formation::Begun(other) | Formation::Formed(other) if other != machine => {
+            return Err(Error::BootstrappedElsewhere(other));
+        }
+        _ => {}
+    }
+    mark_all(site, BOOTSTRAP_LABEL, &machine).await?;
+    let client = nodes::client(&site.reach, &site.subject, device(site, node).await?)?;
+    let time = site.reach.line.time();
+    let began = time.now();
+    let mut called = false;
+    loop {
+        let waited = time.now().duration_since(began).unsigned_abs();
+        if called {
+            if client.services().await.is_ok_and(|services| nodes::is_healthy(&services, "etcd")) {
+                break;
+            }
+        } else {
+            match client.bootstrap().await {
+                Ok(()) => called = true,
+                // Somebody has done it before us, and only we may: a run of ours that was cut off.
+                Err(error) if error.refusal() == Some(talos::Refusal::AlreadyExists) => called = true,
+                Err(error) if !nodes::is_transient(&error) => return Err(error.into()),
+                Err(_) => {}
+            }
+        }
+        if waited > deadline::BOOTSTRAP {
+            let diagnosis = nodes::trouble(&client).await;
+            let what =
+                if called { "was bootstrapped, but etcd did not start" } else { "did not take the bootstrap call" };
+            return Err(Error::Late { subject: node.to_owned(), what, limit: deadline::BOOTSTRAP, diagnosis });
+        }
+        time.sleep(Pace::NODE.next(waited)).await;
+    }
+    mark_all(site, FORMED_LABEL, &machine).await
+}
+
+async fn mark_all(site: &Arc<Site>, label: &str, value: &str) -> Result<(), Error> {
+    let marks = site.ours().into_iter().filter(|found| {
+        let bears_marks = found.place.is_some() || found.key.kind == "firewall" || found.key.kind == "vcn";
+        bears_marks && found.labels.get(label).is_none_or(|there| there != value)
+    });
+    let marked = futures::future::try_join_all(marks.map(|found| async move {
+        cloud(site, &found.key.cloud)?.mark(&site.reach.line, &found, label, value).await?;
+        let mut found = found;
+        found.labels.insert(label.to_owned(), value.to_owned());
+        Ok::<_, Error>(found)
+    }));
+    for found in marked.await? {
+        site.remember(found);
+    }
+    Ok(())
+}
+
+async fn devices(site: &Arc<Site>, age: Duration) -> Result<Arc<Vec<Device>>, Error> {
+    Ok(site.devices.fresh(age).await?)
+}
+
+async fn device(site: &Arc<Site>, node: &str) -> Result<std::net::IpAddr, Error> {
+    let devices = devices(site, Duration::from_mins(1)).await?;
+    nodes::address(&devices, node)
+        .ok_or_else(|| Error::Machine { subject: node.to_owned(), reason: "it is not on the tailnet".into() })
+}
+
+/// Waits until the Kubernetes API says that the node is Ready.
+pub(super) async fn await_ready(site: &Arc<Site>, node: &str) -> Result<(), Error> {
+    let time = site.reach.line.time();
+    let began = time.now();
+    loop {
+        let waited = time.now().duration_since(began).unsigned_abs();
+        let pause = Pace::NODE.next(waited);
+        // An API that does not answer yet is what is waited for.
+        let last = match site.nodes.fresh(pause / 2).await {
+            Ok(all) => match all.get(node) {
+                Some(seen) if seen.ready => return Ok(()),
+                Some(seen) => seen.reason.clone(),
+                None => Some("Kubernetes does not know it".into()),
+            },
+            Err(error) => Some(error.to_string()),
+        };
+        if waited > deadline::READY {
+            let mut words: Vec<String> = last.into_iter().collect();
+            match device(site, node).await {
+                Ok(address) => match nodes::client(&site.reach, &site.subject, address) {
+                    Ok(client) => words.extend(nodes::trouble(&client).await),
+                    Err(error) => words.push(error.to_string()),
+                },
+                Err(error) => words.push(error.to_string()),
+            }
+            let diagnosis = (!words.is_empty()).then(|| words.join("; "));
+            return Err(Error::Late {
+                subject: node.to_owned(),
+                what: "was not Ready",
+                limit: deadline::READY,
+                diagnosis,
+            });
+        }
+        time.sleep(pause).await;
+    }
+}
+
+/// Brings a running node's configuration to what the file says; without a reboot where Talos can.
+pub(super) async fn configure(site: &Arc<Site>, node: &str) -> Result<(), Error> {
+    let client = nodes::client(&site.reach, &site.subject, device(site, node).await?)?;
+    let platform = site.machine(node).map(|found| found.key.cloud);
+    let actual = client.machine_config().await?;
+    let key = talos::auth_key_of(&actual);
+    let config = nodes::config(&site.reach, &site.subject, node, platform.as_deref(), key.as_ref())?;
+    client.apply_configuration(&config, talos::ApplyMode::Auto, false).await?;
+    let time = site.reach.line.time();
+    let began = time.now();
+    loop {
+        let waited = time.now().duration_since(began).unsigned_abs();
+        if let Ok(actual) = client.machine_config().await
+            && nodes::config_differences(&config, &actual)?.is_empty()
+        {
+            return Ok(());
+        }
+        if waited > deadline::CONFIGURE {
+            return Err(Error::Late {
+                subject: node.to_owned(),
+                what: "did not take on its new configuration",
+                limit: deadline::CONFIGURE,
+                diagnosis: nodes::trouble(&client).await,
+            });
+        }
+        time.sleep(Pace::NODE.next(waited)).await;
+    }
+}
+
+/// Cordons a node and evicts what runs on it.
+pub(super) async fn drain(site: &Arc<Site>, node: &str) -> Result<(), Error> {
+    let devices = devices(site, Duration::from_mins(1)).await?;
+    let left = kubernetes::drain(&site.reach, &site.subject, &devices, node, deadline::DRAIN).await?;
+    if left == 0 {
+        return Ok(());
+    }
+    let diagnosis = Some(format!("{left} pods are held by a PodDisruptionBudget or do not end"));
+    Err(Error::Late { subject: node.to_owned(), what: "was not drained", limit: deadline::DRAIN, diagnosis })
+}
+
+/// Lets a node leave: out of etcd, its state and its data wiped, off.
+pub(super) async fn reset(site: &Arc<Site>, node: &str) -> Result<(), Error> {
+    let client = nodes::client(&site.reach, &site.subject, device(site, node).await?)?;
+    client.reset(talos::ResetScope::StateAndData, true, false).await?;
+    let time = site.reach.line.time();
+    let began = time.now();
+    loop {
+        let waited = time.now().duration_since(began).unsigned_abs();
+        // A node that has wiped itself no longer answers.
+        if client.version().await.is_err() {
+            return Ok(());
+        }
+        if waited > deadline::RESET {
+            return Err(Error::Late {
+                subject: node.to_owned(),
+                what: "did not reset itself",
+                limit: deadline::RESET,
+                diagnosis: nodes::trouble(&client).await,
+            });
+        }
+        time.sleep(Pace::NODE.next(waited)).await;
+    }
+}
+
+/// Removes the node from Kubernetes.
+pub(super) async fn forget(site: &Arc<Site>, node: &str) -> Result<(), Error> {
+    let devices = devices(site, Duration::from_mins(1)).await?;
+    kubernetes::forget(&site.reach, &site.subject, &devices, node).await
+}

@@ -1,0 +1,123 @@
+//! The etcd calls of the machine API.
+
+use super::super::proto::common::Data;
+use super::super::proto::machine as wire;
+use super::super::{etcd, node_mut, power};
+use super::{Answers, Api, streams};
+use sha2::Digest as _;
+use tonic::Status;
+
+impl Api {
+    /// What a call finds of the cluster that this node is a running member of.
+    fn cluster<R>(&self, what: &str, work: impl FnOnce(&etcd::Cluster, etcd::Membership) -> R) -> Result<R, Status> {
+        self.needs_control_plane(what)?;
+        let found = self.look(|state| {
+            let (cluster, membership) = etcd::of(state, self.boot.id)?;
+            cluster.members.get(&membership.member).filter(|member| member.alive)?;
+            Some(work(cluster, membership))
+        })?;
+        found.ok_or_else(|| Status::failed_precondition("etcd is not running"))
+    }
+
+    fn change<R>(&self, what: &str, work: impl FnOnce(&mut etcd::Cluster, etcd::Membership) -> R) -> Result<R, Status> {
+        self.cluster(what, |cluster, _| cluster.has_quorum())?
+            .then_some(())
+            .ok_or_else(|| Status::unavailable("etcdserver: no leader"))?;
+        let found = self.look(|state| {
+            let membership = state.talos.disks.get(&self.boot.id)?.etcd?;
+            Some(work(state.talos.etcd.get_mut(&membership.cluster)?, membership))
+        })?;
+        found.ok_or_else(|| Status::failed_precondition("etcd is not running"))
+    }
+
+    pub(super) fn member_list(&self) -> Result<wire::EtcdMemberListResponse, Status> {
+        self.cluster("etcd", |cluster, _| {
+            let members = cluster.members.iter().map(|(id, member)| {
+                let host = match member.address {
+                    std::net::IpAddr::V6(address) => format!("[{address}]"),
+                    std::net::IpAddr::V4(address) => address.to_string(),
+                };
+                wire::EtcdMember {
+                    id: *id,
+                    hostname: member.hostname.clone(),
+                    peer_urls: vec![format!("https://{host}:2380")],
+                    client_urls: vec![format!("https://{host}:2379")],
+                    is_learner: member.learner,
+                }
+            });
+            let members = wire::EtcdMembers { metadata: None, legacy_members: Vec::new(), members: members.collect() };
+            wire::EtcdMemberListResponse { messages: vec![members] }
+        })
+    }
+
+    pub(super) fn member_status(&self) -> Result<wire::EtcdStatusResponse, Status> {
+        let now_ms = self.boot.world.now().as_millisecond();
+        self.cluster("etcd", |cluster, membership| {
+            // Leases and heartbeats move the index on by about two a second.
+            let raft_index = u64::try_from(now_ms / 500).unwrap_or(0) % 10_000_000;
+            let status = wire::EtcdMemberStatus {
+                protocol_version: "3.7.2".into(),
+                db_size: 5 << 20,
+                db_size_in_use: 3 << 20,
+                leader: if cluster.has_quorum() { cluster.leader } else { 0 },
+                raft_index,
+                raft_term: cluster.term,
+                raft_applied_index: raft_index,
+                errors: if cluster.has_quorum() { Vec::new() } else { vec!["etcdserver: no leader".into()] },
+                is_learner: cluster.members.get(&membership.member).is_some_and(|member| member.learner),
+                member_id: membership.member,
+                storage_version: "3.7.0".into(),
+            };
+            wire::EtcdStatusResponse {
+                messages: vec![wire::EtcdStatus { metadata: None, member_status: Some(status) }],
+            }
+        })
+    }
+
+    /// Meant for members whose machine is gone; one that still runs stops.
+    pub(super) fn remove_member(&self, member: u64) -> Result<(), Status> {
+        let gone = self.change("etcd", |cluster, _| cluster.remove(member))?;
+        let gone = gone.ok_or_else(|| Status::not_found(format!("member {member:016x} not found")))?;
+        self.look(|state| {
+            let now = state.now();
+            if let Some(node) = node_mut(state, gone.machine) {
+                node.kube_api = None;
+                node.service("etcd", "Failed", "the member has been permanently removed from the cluster", now);
+                node.touch();
+            }
+        })
+    }
+
+    pub(super) fn leave_cluster(&self) -> Result<(), Status> {
+        let last = self.change("etcd", |cluster, _| cluster.members.len() < 2)?;
+        if last {
+            return Err(Status::unknown("etcdserver: re-configuration failed due to not enough started members"));
+        }
+        self.look(|state| power::leave_etcd(state, self.boot.id))
+    }
+
+    /// The new leader's host name; empty if this member does not lead, or nobody else can.
+    pub(super) fn forfeit_leadership(&self) -> Result<String, Status> {
+        self.change("etcd", |cluster, membership| {
+            if cluster.leader == membership.member { cluster.forfeit().unwrap_or_default() } else { String::new() }
+        })
+    }
+
+    /// Pages, and a SHA-256 behind them, as etcd's own snapshots end.
+    pub(super) fn snapshot(&self) -> Result<Answers<Data>, Status> {
+        let seed = self.cluster("etcd", |cluster, membership| format!("{} {}", membership.cluster, cluster.term))?;
+        let mut pages = vec![0_u8; 32 << 10];
+        // bbolt's magic stands in both meta pages, 16 bytes after each page's start.
+        for page in [0, 4096] {
+            if let Some(place) = pages.get_mut(page + 16..page + 20) {
+                place.copy_from_slice(&0xED0C_DAED_u32.to_le_bytes());
+            }
+        }
+        if let Some(place) = pages.get_mut(8192..8192 + seed.len()) {
+            place.copy_from_slice(seed.as_bytes());
+        }
+        let digest = sha2::Sha256::digest(&pages);
+        pages.extend_from_slice(&digest);
+        Ok(streams::once(pages))
+    }
+}

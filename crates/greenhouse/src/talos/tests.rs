@@ -1,0 +1,5 @@
+//! Nodes that boot, join and refuse, in worlds of their own.
+
+mod boot;
+mod calls;
+mod rig;

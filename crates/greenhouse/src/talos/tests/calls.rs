@@ -1,0 +1,1 @@
+//! The machine API, called as an operator calls it.

@@ -1,0 +1,19 @@
+use std::fmt::Write;
+
+/// The mission's cluster.
+pub const MISSION: &str = include_str!("../../../examples/bouquet.yaml");
+
+/// Its control plane alone, without DNS: the smallest cluster there is.
+pub const ROSE: &str = "cluster: bouquet
+nodes:
+  rose: { role: control-plane, on: hetzner/hel1/cax11 }
+";
+
+/// A cluster of this many Hetzner nodes: one control plane, the rest workers.
+pub fn nodes(count: usize) -> String {
+    let mut text = String::from("cluster: bouquet\nnodes:\n  rose: { role: control-plane, on: hetzner/hel1/cax11 }\n");
+    for number in 1..count {
+        let _ = writeln!(text, "  lily{number}: {{ role: worker, on: hetzner/fsn1/cax21 }}");
+    }
+    text
+}
