@@ -123,6 +123,18 @@ impl Faults {
         })
     }
 
+    /// Whether a rule for this effect would strike now; counts nothing. For what only foretells.
+    pub(crate) fn stands(&self, vendor: &str, effect: &str, subject: &str) -> bool {
+        self.rules.iter().any(|rule| {
+            (rule.vendor == vendor || rule.vendor == "*")
+                && rule.effect == effect
+                && rule.call.is_none()
+                && rule.subject.as_deref().is_none_or(|wanted| wanted == subject)
+                && rule.after == 0
+                && rule.times != Some(0)
+        })
+    }
+
     /// What happens to a call to `vendor` on its way.
     pub(crate) fn transport(&mut self, vendor: &str, method: &str, path: &str) -> Option<Transport> {
         self.rules.iter_mut().find_map(|rule| {
