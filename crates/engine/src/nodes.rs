@@ -25,6 +25,7 @@ pub(crate) fn config(
     node: &str,
     cloud: Option<&str>,
     auth_key: Option<&Secret>,
+    devices: &[Device],
 ) -> Result<Secret, Error> {
     let cluster = &subject.cluster;
     let bundle = subject.bundle.as_ref().ok_or_else(|| Error::Unknown("there is no secrets bundle".into()))?;
@@ -44,11 +45,21 @@ pub(crate) fn config(
         auth_key,
         mesh: &reach.mesh,
         endpoint: &endpoint,
-        static_hosts: &BTreeMap::new(),
+        static_hosts: &static_hosts(subject, devices, &endpoint),
         cert_sans: &[],
         installer: None,
     };
     Ok(talos::render(&input)?)
+}
+
+/// Without DNS, nodes know the API's name by heart: every control plane's mesh address, as far as it is known.
+fn static_hosts(subject: &Subject, devices: &[Device], endpoint: &str) -> BTreeMap<IpAddr, Vec<String>> {
+    if subject.cluster.dns.is_some() {
+        return BTreeMap::new();
+    }
+    let control_planes = subject.cluster.with_role(Role::ControlPlane);
+    let known = control_planes.filter_map(|node| address(devices, node));
+    known.map(|address| (address, vec![endpoint.to_owned()])).collect()
 }
 
 /// The same as user data.
@@ -58,8 +69,9 @@ pub(crate) fn user_data(
     node: &str,
     cloud: &str,
     auth_key: &Secret,
+    devices: &[Device],
 ) -> Result<Secret, Error> {
-    let config = config(reach, subject, node, Some(cloud), Some(auth_key))?;
+    let config = config(reach, subject, node, Some(cloud), Some(auth_key), devices)?;
     let platform = if cloud == "oci" { Platform::Oracle } else { Platform::Hcloud };
     Ok(talos::user_data(&config, platform)?)
 }
@@ -153,10 +165,11 @@ pub(crate) fn seen(
     node: &str,
     cloud: Option<&str>,
     answers: &Answers,
+    devices: &[Device],
 ) -> Result<NodeSeen, Error> {
     let role = subject.cluster.nodes.get(node).map(|node| node.role);
     let differences = match role {
-        Some(_) => config_differences(&config(reach, subject, node, cloud, None)?, &answers.config)?,
+        Some(_) => config_differences(&config(reach, subject, node, cloud, None, devices)?, &answers.config)?,
         None => Vec::new(),
     };
     let runs_etcd = answers.services.iter().any(|service| service.id == "etcd");

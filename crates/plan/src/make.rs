@@ -281,8 +281,9 @@ fn formation(wish: &Wish<'_>, observed: &Observed, placed: &BTreeMap<String, Pla
         if !changed.is_empty() {
             after.push(draft.add(Step::Configure { node: node.clone(), differences: changed.to_vec() }, after.clone()));
         }
+        after.extend(learns_the_name(node, wish, observed, draft));
         let waits = draft.has(&format!("join/{node}")) || draft.has(&format!("power-on/{node}"));
-        if ready && !waits && after.len() == 2 && formed.is_none() {
+        if ready && !waits && changed.is_empty() && formed.is_none() {
             continue;
         }
         after.extend(formed.clone());
@@ -293,6 +294,18 @@ fn formation(wish: &Wish<'_>, observed: &Observed, placed: &BTreeMap<String, Pla
         }
         draft.add(Step::AwaitReady { node: node.clone() }, after);
     }
+}
+
+/// Without DNS, a node that joins before every control plane's address is known is told the addresses later.
+fn learns_the_name(node: &str, wish: &Wish<'_>, observed: &Observed, draft: &mut Draft) -> Option<StepId> {
+    let unknown = |node: &str| observed.device(node).is_none_or(|device| device.address.is_none());
+    let all_known = !wish.cluster.with_role(Role::ControlPlane).any(unknown);
+    if wish.cluster.dns.is_some() || all_known || !draft.has(&format!("join/{node}")) {
+        return None;
+    }
+    let mut after = vec![format!("join/{node}")];
+    after.extend(wish.cluster.with_role(Role::ControlPlane).map(|node| format!("join/{node}")));
+    Some(draft.add(Step::Configure { node: node.to_owned(), differences: vec!["StaticHostConfig".into()] }, after))
 }
 
 /// Names of all resources that are wanted, machines included.

@@ -20,7 +20,8 @@ pub(super) async fn launch(
     let user_data = match contact {
         FirstContact::UserData => {
             let key = mesh::mint_key(site, node).await?;
-            Some(nodes::user_data(&site.reach, &site.subject, node, &wanted.key.cloud, &key)?)
+            let devices = &site.observed.devices;
+            Some(nodes::user_data(&site.reach, &site.subject, node, &wanted.key.cloud, &key, devices)?)
         }
         FirstContact::Maintenance => None,
     };
@@ -79,7 +80,9 @@ pub(super) async fn introduce(site: &Arc<Site>, node: &str, address: Option<IpAd
                     Some(key) => key.clone(),
                     None => key.insert(mesh::mint_key(site, node).await?).clone(),
                 };
-                let config = nodes::config(&site.reach, &site.subject, node, platform.as_deref(), Some(&key))?;
+                let devices = &site.observed.devices;
+                let platform = platform.as_deref();
+                let config = nodes::config(&site.reach, &site.subject, node, platform, Some(&key), devices)?;
                 match client.apply_configuration(&config, talos::ApplyMode::Auto, false).await {
                     Ok(_) => return Ok(()),
                     Err(error) if !nodes::is_transient(&error) => return Err(error.into()),

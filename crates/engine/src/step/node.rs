@@ -72,8 +72,11 @@ async fn devices(site: &Arc<Site>, age: Duration) -> Result<Arc<Vec<Device>>, Er
 
 async fn device(site: &Arc<Site>, node: &str) -> Result<std::net::IpAddr, Error> {
     let devices = devices(site, Duration::from_mins(1)).await?;
-    nodes::address(&devices, node)
-        .ok_or_else(|| Error::Machine { subject: node.to_owned(), reason: "it is not on the tailnet".into() })
+    nodes::address(&devices, node).ok_or_else(|| not_on_the_tailnet(node))
+}
+
+fn not_on_the_tailnet(node: &str) -> Error {
+    Error::Machine { subject: node.to_owned(), reason: "it is not on the tailnet".into() }
 }
 
 /// Waits until the Kubernetes API says that the node is Ready.
@@ -113,23 +116,23 @@ pub(super) async fn await_ready(site: &Arc<Site>, node: &str) -> Result<(), Erro
     }
 }
 
-/// Brings a running node's configuration to what the file says; without a reboot where Talos can.
+/// Brings a running node's configuration to what the file says; without a reboot where Talos can. A worker's API comes up only
+/// once a control plane has signed its certificate, so one that does not answer yet is waited for.
 pub(super) async fn configure(site: &Arc<Site>, node: &str) -> Result<(), Error> {
-    let client = nodes::client(&site.reach, &site.subject, device(site, node).await?)?;
+    let devices = devices(site, Duration::ZERO).await?;
+    let address = nodes::address(&devices, node).ok_or_else(|| not_on_the_tailnet(node))?;
+    let client = nodes::client(&site.reach, &site.subject, address)?;
     let platform = site.machine(node).map(|found| found.key.cloud);
-    let actual = client.machine_config().await?;
-    let key = talos::auth_key_of(&actual);
-    let config = nodes::config(&site.reach, &site.subject, node, platform.as_deref(), key.as_ref())?;
-    client.apply_configuration(&config, talos::ApplyMode::Auto, false).await?;
     let time = site.reach.line.time();
     let began = time.now();
     loop {
-        let waited = time.now().duration_since(began).unsigned_abs();
-        if let Ok(actual) = client.machine_config().await
-            && nodes::config_differences(&config, &actual)?.is_empty()
-        {
-            return Ok(());
+        match configured(site, node, platform.as_deref(), &client, &devices).await {
+            Ok(true) => return Ok(()),
+            Ok(false) => {}
+            Err(Error::Node(error)) if nodes::is_transient(&error) => {}
+            Err(error) => return Err(error),
         }
+        let waited = time.now().duration_since(began).unsigned_abs();
         if waited > deadline::CONFIGURE {
             return Err(Error::Late {
                 subject: node.to_owned(),
@@ -140,6 +143,24 @@ pub(super) async fn configure(site: &Arc<Site>, node: &str) -> Result<(), Error>
         }
         time.sleep(Pace::NODE.next(waited)).await;
     }
+}
+
+/// Looks whether the node has the wanted configuration, and if not, hands it over.
+async fn configured(
+    site: &Arc<Site>,
+    node: &str,
+    cloud: Option<&str>,
+    client: &talos::Client,
+    devices: &[Device],
+) -> Result<bool, Error> {
+    let actual = client.machine_config().await?;
+    let key = talos::auth_key_of(&actual);
+    let config = nodes::config(&site.reach, &site.subject, node, cloud, key.as_ref(), devices)?;
+    if nodes::config_differences(&config, &actual)?.is_empty() {
+        return Ok(true);
+    }
+    client.apply_configuration(&config, talos::ApplyMode::Auto, false).await?;
+    Ok(false)
 }
 
 /// Cordons a node and evicts what runs on it.
