@@ -3,4 +3,5 @@
 mod boot;
 mod calls;
 mod configs;
+mod mesh;
 mod rig;

@@ -179,14 +179,14 @@ impl Rig {
         &self.greenhouse.world
     }
 
-    /// A machine at Hetzner with an image for it and this user data, without power.
+    /// A machine of nobody's cloud with an image for it and this user data, without power.
     pub(super) fn machine(&self, id: MachineId, user_data: Option<Bytes>) -> MachineId {
         let disk = self.image(&[], TALOS, "hcloud", Arch::Arm64);
         self.world().with(|state| {
             state.machines.insert(
                 id,
                 Machine {
-                    vendor: "hetzner",
+                    vendor: "bench",
                     name: format!("machine-{id}"),
                     vendor_id: id.to_string(),
                     arch: Arch::Arm64,
