@@ -14,9 +14,11 @@
 
 mod cloud;
 mod error;
+mod oci;
 
 pub use cloud::{
     Arch, Cloud, Finding, Found, Given, Image, ImageOrder, Key, Money, Need, NeedMachine, Offer, Openness, Power,
     Progress, State, Stock, Wanted,
 };
 pub use error::{Error, Why};
+pub use oci::{ConfigError, Oci, OciConfig};
