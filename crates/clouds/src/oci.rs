@@ -17,14 +17,23 @@
 //! attached to our instances are detached by Oracle when those end, and stay.
 
 mod api;
+mod archive;
+mod change;
+mod check;
+mod cloud;
 mod config;
+mod create;
+mod diagnose;
 mod find;
 mod found;
+mod image;
 mod mark;
 mod model;
+mod offers;
 mod rules;
 mod sign;
 mod sort;
+mod source;
 mod storage;
 mod wanted;
 

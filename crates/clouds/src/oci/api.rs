@@ -11,9 +11,9 @@ use std::time::Duration;
 use wire::{Answer, Call, Line, Repeat, Target};
 
 /// Every call but those that move object bytes.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 /// Bodies of up to 32 MiB over a slow line.
-const BYTES_TIMEOUT: Duration = Duration::from_secs(600);
+const BYTES_TIMEOUT: Duration = Duration::from_mins(10);
 /// Oracle's largest page; what is smaller costs calls.
 const PAGE_ITEMS: u32 = 1000;
 /// A listing that does not end is a broken server's.

@@ -43,11 +43,7 @@ impl Oci {
         let path = format!("/tenancies/{}/regionSubscriptions", self.config.tenancy);
         let ask = Ask::<Vec<RegionSubscription>>::get("oci GET /regionSubscriptions", Service::Identity, path);
         match self.send(line, &self.config.region, &ask).await {
-            Ok(subscriptions) => {
-                let usable = subscriptions.into_iter().filter(|one| one.status.as_deref() != Some("IN_PROGRESS"));
-                let regions: BTreeSet<String> = usable.map(|one| one.region_name).collect();
-                Ok(regions.into_iter().collect())
-            }
+            Ok(subscriptions) => Ok(subscribed(&subscriptions).into_iter().collect()),
             Err(error) if matches!(error.why, Why::NotFound | Why::Forbidden) => Ok(vec![self.config.region.clone()]),
             Err(error) => Err(error),
         }
@@ -149,11 +145,11 @@ impl Oci {
             .collect();
         let subnets: BTreeSet<String> = attachments.iter().filter_map(|one| one.subnet_id.clone()).collect();
         if subnets.is_empty() {
-            return Ok(Instances { instances, attachments, ..Instances::default() });
+            return Ok(Instances { listed: instances, attachments, ..Instances::default() });
         }
         let (private, public) =
             try_join(self.private_ips(line, region, &subnets), self.public_ips(line, region)).await?;
-        Ok(Instances { instances, attachments, private, public })
+        Ok(Instances { listed: instances, attachments, private, public })
     }
 
     async fn private_ips(
@@ -191,6 +187,12 @@ impl Oci {
     }
 }
 
+/// Regions that can be used already.
+pub(super) fn subscribed(subscriptions: &[RegionSubscription]) -> BTreeSet<String> {
+    let usable = subscriptions.iter().filter(|one| one.status.as_deref() != Some("IN_PROGRESS"));
+    usable.map(|one| one.region_name.clone()).collect()
+}
+
 fn naming<D>(listed: &[Listed<D>]) -> impl Iterator<Item = (String, String)> {
     listed.iter().filter_map(|one| Some((one.id.clone(), one.display_name.clone()?)))
 }
@@ -201,7 +203,7 @@ fn sorted<D: Detail>(listed: &[Listed<D>], cluster: &str, region: &str, names: &
 
 #[derive(Default)]
 struct Instances {
-    instances: Vec<Listed<Instance>>,
+    listed: Vec<Listed<Instance>>,
     attachments: Vec<VnicAttachment>,
     private: Vec<PrivateIp>,
     public: Vec<PublicIp>,
@@ -219,7 +221,7 @@ impl Instances {
                 public.entry(vnic).or_default().push(address);
             }
         }
-        let mut all = sorted(&self.instances, cluster, region, names);
+        let mut all = sorted(&self.listed, cluster, region, names);
         for one in &mut all {
             for attachment in self.attachments.iter().filter(|attachment| attachment.instance_id == one.id) {
                 let vnic = attachment.vnic_id.as_deref().unwrap_or_default();

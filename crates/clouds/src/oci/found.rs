@@ -162,12 +162,10 @@ fn state(kind: &str, lifecycle: &str, tags: &Tags) -> Option<State> {
     Some(match (kind, lifecycle) {
         (_, "TERMINATED" | "DELETED") => return None,
         (_, "TERMINATING") => State::Leaving,
-        (INSTANCE, "RUNNING") => State::Ready,
         (INSTANCE, "STOPPED") => State::Off,
         (IMAGE, "AVAILABLE") if !mark::is_bootable(tags) => State::Pending,
         (IMAGE, "DISABLED") => State::Broken("the image is disabled".to_owned()),
-        (IMAGE, "AVAILABLE" | "EXPORTING") => State::Ready,
-        (_, "AVAILABLE") => State::Ready,
+        (INSTANCE, "RUNNING") | (IMAGE, "EXPORTING") | (_, "AVAILABLE") => State::Ready,
         _ => State::Pending,
     })
 }

@@ -63,6 +63,8 @@ fn why(status: StatusCode, refusal: &Refusal, answer: &Answer, signed_at: Timest
         (404, _) => Why::NotFound,
         // Its resource is gone: the same request needs another token, not a wait.
         (409, "InvalidatedRetryToken" | "BucketAlreadyExists" | "NotAuthorizedOrResourceAlreadyExists") => Why::Taken,
+        // Something is in it: no wait empties it.
+        (409, "BucketNotEmpty") => Why::Invalid,
         (409, _) => Why::Busy,
         (408 | 500 | 502..=599, _) => Why::Trouble,
         _ => Why::Invalid,
@@ -164,7 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn garbage_never_panics(status in 100u16..600, date in any::<String>(), body in any::<String>()) {
-            let date: String = date.chars().filter(|c| c.is_ascii_graphic()).collect();
+            let date: String = date.chars().filter(char::is_ascii_graphic).collect();
             let _ = refused("oci test", &answer(status, &[("date", &date)], &body), NOON.parse().unwrap());
         }
     }
