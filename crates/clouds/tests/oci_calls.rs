@@ -290,6 +290,44 @@ async fn a_subnet_that_a_dying_vnic_holds_is_deleted_when_it_lets_go() {
     oci().delete(&line, &subnet).await.unwrap();
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_resize_sends_what_changed_and_keeps_tags_of_others() {
+    let (mut wanted, given) = tulip();
+    let mut tags = wanted.spec["freeformTags"].clone();
+    tags["owner"] = json!("ann");
+    let (line, seen) = oracle(move |seen, _| match seen.method {
+        Method::PUT => ok(instance("bouquet-tulip", "RUNNING", &tags)),
+        _ => ok(json!([instance("bouquet-tulip", "RUNNING", &tags)])),
+    });
+    let there = oci().create(&line, &wanted, &given).await.unwrap();
+    wanted.spec["shapeConfig"] = json!({"ocpus": 2, "memoryInGBs": 12});
+    oci().update(&line, &there, &wanted, &given).await.unwrap();
+    let put = seen.lock().unwrap().last().cloned().unwrap();
+    assert_eq!(put.body["shapeConfig"], json!({"ocpus": 2, "memoryInGBs": 12}));
+    assert_eq!(put.body["freeformTags"]["owner"], "ann");
+    assert_eq!(put.body.as_object().unwrap().len(), 2, "{}", put.body);
+    wanted.spec["shape"] = json!("VM.Standard.E5.Flex");
+    assert_eq!(oci().update(&line, &there, &wanted, &given).await.unwrap_err().why, Why::Invalid);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_off_is_the_one_thing_check_says() {
+    let (line, seen) = oracle(|_, _| {
+        let (status, body, _) = refusal(401, "NotAuthenticated", "incorrect");
+        (status, body, vec![("date", "Mon, 23 Nov 2026 09:20:00 GMT".to_owned())])
+    });
+    let size = Some(spec::Size { cpus: 4, memory_gib: 24, disk_gib: 200 });
+    let place = CloudPlace { size, ..order().builder };
+    let machine = clouds::NeedMachine { node: "tulip".into(), role: spec::Role::Worker, place, image: order().image };
+    let openness = clouds::Openness::default();
+    let need = clouds::Need { cluster: "bouquet".into(), machines: vec![machine], openness };
+    let findings = oci().check(&line, &need).await;
+    assert_eq!(findings.len(), 1, "{findings:?}");
+    assert_eq!((findings[0].code.as_deref(), findings[0].fatal), (Some("BQ0212"), true));
+    assert!(findings[0].message.contains("1200 s behind"), "{}", findings[0].message);
+    assert_eq!(seen.lock().unwrap().len(), 1);
+}
+
 struct Silent;
 impl Progress for Silent {
     fn at(&self, _: &str, _: u64, _: u64) {}
