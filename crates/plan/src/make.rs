@@ -276,14 +276,12 @@ fn formation(wish: &Wish<'_>, observed: &Observed, placed: &BTreeMap<String, Pla
     let mut joining: Option<StepId> = first;
     for (node, spec) in wish.cluster.nodes.iter().filter(|(node, _)| placed.contains_key(*node)) {
         let ready = observed.kubernetes.as_ref().and_then(|nodes| nodes.get(node)).is_some_and(|seen| seen.ready);
-        let changed = observed.nodes.get(node).map(|seen| seen.differences.as_slice()).unwrap_or_default();
         let mut after = vec![format!("join/{node}"), format!("power-on/{node}")];
-        if !changed.is_empty() {
-            after.push(draft.add(Step::Configure { node: node.clone(), differences: changed.to_vec() }, after.clone()));
+        if let Some(configured) = configure(node, spec.role, wish, observed, draft) {
+            after.push(configured);
         }
-        after.extend(learns_the_name(node, wish, observed, draft));
         let waits = draft.has(&format!("join/{node}")) || draft.has(&format!("power-on/{node}"));
-        if ready && !waits && changed.is_empty() && formed.is_none() {
+        if ready && !waits && after.len() == 2 && formed.is_none() {
             continue;
         }
         after.extend(formed.clone());
@@ -296,16 +294,24 @@ fn formation(wish: &Wish<'_>, observed: &Observed, placed: &BTreeMap<String, Pla
     }
 }
 
-/// Without DNS, a node that joins before every control plane's address is known is told the addresses later.
-fn learns_the_name(node: &str, wish: &Wish<'_>, observed: &Observed, draft: &mut Draft) -> Option<StepId> {
-    let unknown = |node: &str| observed.device(node).is_none_or(|device| device.address.is_none());
-    let all_known = !wish.cluster.with_role(Role::ControlPlane).any(unknown);
-    if wish.cluster.dns.is_some() || all_known || !draft.has(&format!("join/{node}")) {
-        return None;
+/// Brings a node's configuration to what the file says. Where no DNS serves the endpoint's name, workers are told its
+/// addresses: of control planes that come with this plan they can only learn once those have joined.
+fn configure(node: &str, role: Role, wish: &Wish<'_>, observed: &Observed, draft: &mut Draft) -> Option<StepId> {
+    let mut after = vec![format!("join/{node}"), format!("power-on/{node}")];
+    let mut differences = observed.nodes.get(node).map(|seen| seen.differences.clone()).unwrap_or_default();
+    if role == Role::Worker && wish.cluster.api_name().is_none() {
+        let has_address = |name: &str| observed.device(name).is_some_and(|device| device.address.is_some());
+        let all = wish.cluster.with_role(Role::ControlPlane);
+        let new = all.filter(|name| {
+            draft.has(&format!("launch/{name}")) || draft.has(&format!("join/{name}")) && !has_address(name)
+        });
+        let joins: Vec<StepId> = new.map(|name| format!("join/{name}")).collect();
+        if !joins.is_empty() && differences.is_empty() {
+            differences.push("StaticHostConfig".into());
+        }
+        after.extend(joins);
     }
-    let mut after = vec![format!("join/{node}")];
-    after.extend(wish.cluster.with_role(Role::ControlPlane).map(|node| format!("join/{node}")));
-    Some(draft.add(Step::Configure { node: node.to_owned(), differences: vec!["StaticHostConfig".into()] }, after))
+    (!differences.is_empty()).then(|| draft.add(Step::Configure { node: node.to_owned(), differences }, after))
 }
 
 /// Names of all resources that are wanted, machines included.

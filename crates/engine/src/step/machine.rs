@@ -3,6 +3,7 @@ use super::resource::cloud;
 use crate::site::Site;
 use crate::{Error, deadline, nodes};
 use clouds::{Found, Given, Image, Power, State, Wanted};
+use plan::{BOOTSTRAP_LABEL, FORMED_LABEL, Formation};
 use spec::FirstContact;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,8 +21,7 @@ pub(super) async fn launch(
     let user_data = match contact {
         FirstContact::UserData => {
             let key = mesh::mint_key(site, node).await?;
-            let devices = &site.observed.devices;
-            Some(nodes::user_data(&site.reach, &site.subject, node, &wanted.key.cloud, &key, devices)?)
+            Some(nodes::user_data(&site.reach, &site.subject, node, &wanted.key.cloud, &site.observed.devices, &key)?)
         }
         FirstContact::Maintenance => None,
     };
@@ -31,14 +31,31 @@ pub(super) async fn launch(
     }
     match cloud.create(&site.reach.line, wanted, &given).await {
         Ok(found) => {
-            site.remember(found);
-            Ok(())
+            site.remember(found.clone());
+            bear_marks(site, found).await
         }
         Err(error) => {
             mesh::drop_keys(site, node).await?;
             Err(error.into())
         }
     }
+}
+
+/// A machine that comes to a formed cluster bears the cluster's marks too, so that they outlive the others.
+async fn bear_marks(site: &Arc<Site>, mut found: Found) -> Result<(), Error> {
+    let (formed, machine) = match site.observed.formation() {
+        Formation::Formed(machine) => (true, machine),
+        Formation::Begun(machine) => (false, machine),
+        Formation::Unborn => return Ok(()),
+    };
+    for (label, applies) in [(BOOTSTRAP_LABEL, true), (FORMED_LABEL, formed)] {
+        if applies {
+            cloud(site, &found.key.cloud)?.mark(&site.reach.line, &found, label, &machine).await?;
+            found.labels.insert(label.to_owned(), machine.clone());
+        }
+    }
+    site.remember(found);
+    Ok(())
 }
 
 /// Switches a machine on and waits until the cloud says so.
@@ -81,8 +98,7 @@ pub(super) async fn introduce(site: &Arc<Site>, node: &str, address: Option<IpAd
                     None => key.insert(mesh::mint_key(site, node).await?).clone(),
                 };
                 let devices = &site.observed.devices;
-                let platform = platform.as_deref();
-                let config = nodes::config(&site.reach, &site.subject, node, platform, Some(&key), devices)?;
+                let config = nodes::config(&site.reach, &site.subject, node, platform.as_deref(), devices, Some(&key))?;
                 match client.apply_configuration(&config, talos::ApplyMode::Auto, false).await {
                     Ok(_) => return Ok(()),
                     Err(error) if !nodes::is_transient(&error) => return Err(error.into()),

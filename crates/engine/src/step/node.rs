@@ -72,11 +72,8 @@ async fn devices(site: &Arc<Site>, age: Duration) -> Result<Arc<Vec<Device>>, Er
 
 async fn device(site: &Arc<Site>, node: &str) -> Result<std::net::IpAddr, Error> {
     let devices = devices(site, Duration::from_mins(1)).await?;
-    nodes::address(&devices, node).ok_or_else(|| not_on_the_tailnet(node))
-}
-
-fn not_on_the_tailnet(node: &str) -> Error {
-    Error::Machine { subject: node.to_owned(), reason: "it is not on the tailnet".into() }
+    nodes::address(&devices, node)
+        .ok_or_else(|| Error::Machine { subject: node.to_owned(), reason: "it is not on the tailnet".into() })
 }
 
 /// Waits until the Kubernetes API says that the node is Ready.
@@ -116,23 +113,20 @@ pub(super) async fn await_ready(site: &Arc<Site>, node: &str) -> Result<(), Erro
     }
 }
 
-/// Brings a running node's configuration to what the file says; without a reboot where Talos can. A worker's API comes up only
-/// once a control plane has signed its certificate, so one that does not answer yet is waited for.
+/// Brings a running node's configuration to what the file says; without a reboot where Talos can. A node that has only
+/// just joined may not answer yet: a worker's API waits for a certificate from a control plane.
 pub(super) async fn configure(site: &Arc<Site>, node: &str) -> Result<(), Error> {
-    let devices = devices(site, Duration::ZERO).await?;
-    let address = nodes::address(&devices, node).ok_or_else(|| not_on_the_tailnet(node))?;
-    let client = nodes::client(&site.reach, &site.subject, address)?;
-    let platform = site.machine(node).map(|found| found.key.cloud);
+    let client = nodes::client(&site.reach, &site.subject, device(site, node).await?)?;
     let time = site.reach.line.time();
     let began = time.now();
     loop {
-        match configured(site, node, platform.as_deref(), &client, &devices).await {
-            Ok(true) => return Ok(()),
-            Ok(false) => {}
-            Err(Error::Node(error)) if nodes::is_transient(&error) => {}
-            Err(error) => return Err(error),
-        }
         let waited = time.now().duration_since(began).unsigned_abs();
+        match take_on(site, node, &client).await {
+            Ok(true) => return Ok(()),
+            Err(Error::Node(error)) if !nodes::is_transient(&error) => return Err(error.into()),
+            Ok(false) | Err(Error::Node(_)) => {}
+            Err(other) => return Err(other),
+        }
         if waited > deadline::CONFIGURE {
             return Err(Error::Late {
                 subject: node.to_owned(),
@@ -145,17 +139,13 @@ pub(super) async fn configure(site: &Arc<Site>, node: &str) -> Result<(), Error>
     }
 }
 
-/// Looks whether the node has the wanted configuration, and if not, hands it over.
-async fn configured(
-    site: &Arc<Site>,
-    node: &str,
-    cloud: Option<&str>,
-    client: &talos::Client,
-    devices: &[Device],
-) -> Result<bool, Error> {
+/// Whether the node's configuration is what it should be; if not, the node is told.
+async fn take_on(site: &Arc<Site>, node: &str, client: &talos::Client) -> Result<bool, Error> {
+    let platform = site.machine(node).map(|found| found.key.cloud);
     let actual = client.machine_config().await?;
     let key = talos::auth_key_of(&actual);
-    let config = nodes::config(&site.reach, &site.subject, node, cloud, key.as_ref(), devices)?;
+    let devices = devices(site, Duration::from_mins(1)).await?;
+    let config = nodes::config(&site.reach, &site.subject, node, platform.as_deref(), &devices, key.as_ref())?;
     if nodes::config_differences(&config, &actual)?.is_empty() {
         return Ok(true);
     }
