@@ -17,6 +17,7 @@ mod cloud;
 pub mod cloudflare;
 mod error;
 pub mod hetzner;
+mod oci;
 mod registered;
 mod rescue;
 mod rest;
@@ -29,4 +30,5 @@ pub use cloud::{
     Progress, State, Stock, Wanted,
 };
 pub use error::{CODES, Error, Why};
+pub use oci::{ConfigError, Oci, OciConfig};
 pub use registered::{CLOUDS, RATES, Registered, Settings};
