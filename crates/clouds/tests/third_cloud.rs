@@ -29,7 +29,8 @@ fn cutting(image: &Image) -> Key {
 }
 
 impl Shelf {
-    fn open(_: &dyn Settings) -> Result<Arc<dyn Cloud>, Error> {
+    fn open(settings: &dyn Settings) -> Result<Arc<dyn Cloud>, Error> {
+        settings.needed("SHELF_KEY")?;
         Ok(Arc::new(Shelf::default()))
     }
 
@@ -198,11 +199,12 @@ impl Wire for Nowhere {
     }
 }
 
-struct Unset;
+/// The variables that are set.
+struct Set(&'static [&'static str]);
 
-impl Settings for Unset {
-    fn variable(&self, _: &str) -> Option<Secret> {
-        None
+impl Settings for Set {
+    fn variable(&self, name: &str) -> Option<Secret> {
+        self.0.contains(&name).then(|| Secret::new("k"))
     }
 
     fn file(&self, path: &str) -> Result<Secret, String> {
@@ -218,8 +220,9 @@ impl Progress for Silent {
 
 #[tokio::test(start_paused = true)]
 async fn a_third_cloud_is_one_module_and_one_line() {
-    let line_of_registration = Registered { name: "shelf", variables: &[], open: Shelf::open };
-    let cloud = (line_of_registration.open)(&Unset).unwrap();
+    let line_of_registration = Registered { name: "shelf", variables: &["SHELF_KEY"], open: Shelf::open };
+    assert_eq!((line_of_registration.open)(&Set(&[])).err().map(|error| error.call), Some("SHELF_KEY"));
+    let cloud = (line_of_registration.open)(&Set(line_of_registration.variables)).unwrap();
     let line = Line::new(Arc::new(Nowhere), Time::starting_at(jiff::Timestamp::UNIX_EPOCH, Rng::seeded(1)), &[]);
     let place = CloudPlace { cloud: "shelf".into(), region: "south".into(), machine: "small".into(), size: None };
     let image = Image { region: "south".into(), arch: Arch::Arm64, schematic: "ab".into(), talos: "1.14.6".into() };

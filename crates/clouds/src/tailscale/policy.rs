@@ -58,8 +58,8 @@ impl Policy {
         let sections = json.as_object()?;
         let owned = sections.get("tagOwners").and_then(Value::as_object);
         let owned = owned.map(|owners| owners.keys().cloned().collect()).unwrap_or_default();
-        let grants = sections.get("grants").map(|section| rules(section, grant));
-        let acls = sections.get("acls").map(|section| rules(section, acl));
+        let grants = sections.get("grants").map(|section| entries(section).map(grant).collect::<Vec<Rule>>());
+        let acls = sections.get("acls").map(|section| entries(section).filter_map(acl).collect());
         let rules = match (grants, acls) {
             (None, None) => None,
             (grants, acls) => Some(grants.into_iter().chain(acls).flatten().collect::<Vec<Rule>>()),
@@ -118,17 +118,17 @@ fn is_plain(host: &str) -> bool {
     host == "*" || host == MESH || host.contains('@') || prefixes.iter().any(|prefix| host.starts_with(prefix))
 }
 
-fn rules(section: &Value, read: fn(&Value) -> Option<Rule>) -> Vec<Rule> {
-    section.as_array().into_iter().flatten().filter_map(read).collect()
+fn entries(section: &Value) -> impl Iterator<Item = &Value> {
+    section.as_array().into_iter().flatten()
 }
 
 /// `{"src": […], "dst": ["tag:x"], "ip": ["tcp:443", "8000-9000", "*"]}`. Without `ip` it opens no port.
-fn grant(grant: &Value) -> Option<Rule> {
+fn grant(grant: &Value) -> Rule {
     let ports: Vec<&str> = words(grant.get("ip")).collect();
     let to = words(grant.get("dst"));
     let to =
         to.map(|host| To { host: host.to_owned(), ports: ports.iter().filter_map(|text| granted(text)).collect() });
-    Some(Rule { from: words(grant.get("src")).map(str::to_owned).collect(), to: to.collect() })
+    Rule { from: words(grant.get("src")).map(str::to_owned).collect(), to: to.collect() }
 }
 
 fn granted(text: &str) -> Option<Ports> {
