@@ -31,4 +31,4 @@ pub use cloud::{
 };
 pub use error::{CODES, Error, Why};
 pub use oci::{ConfigError, Oci, OciConfig};
-pub use registered::{CLOUDS, RATES, Registered, Settings};
+pub use registered::{CLOUDS, Open, RATES, Registered, Settings};

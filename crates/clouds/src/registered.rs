@@ -28,6 +28,9 @@ impl dyn Settings + '_ {
     }
 }
 
+/// Makes a cloud from what the user set, or says which variable is missing or wrong.
+pub type Open = fn(&dyn Settings) -> Result<Arc<dyn Cloud>, Error>;
+
 /// A cloud that can be named in `on`.
 #[derive(Clone, Copy)]
 pub struct Registered {
@@ -36,7 +39,7 @@ pub struct Registered {
     /// The variables it reads, credential first.
     pub variables: &'static [&'static str],
     /// Makes it from what the user set.
-    pub open: fn(&dyn Settings) -> Result<Arc<dyn Cloud>, Error>,
+    pub open: Open,
 }
 
 /// Every cloud there is.

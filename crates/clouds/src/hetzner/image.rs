@@ -105,7 +105,7 @@ impl Build<'_> {
         let login = Login::drawn(&mut rng);
         let key_id = self.let_in(&login).await?;
         let server = self.machine(key_id).await?;
-        self.into_rescue(&server, key_id).await?;
+        self.boot_rescue(&server, key_id).await?;
         self.write_disk(&server, &login).await?;
         self.act("hetzner POST /servers/{id}/actions/poweroff", &server, "poweroff").await?;
         self.reached(&server, &State::Off).await?;
@@ -191,7 +191,7 @@ impl Build<'_> {
         newest.ok_or_else(|| refused(CALL, Why::NotFound, format!("Hetzner lists no system image for {architecture}")))
     }
 
-    async fn into_rescue(&self, server: &Found, key_id: u64) -> Result<(), Error> {
+    async fn boot_rescue(&self, server: &Found, key_id: u64) -> Result<(), Error> {
         self.say("starting its rescue system");
         let path = format!("/servers/{}/actions/enable_rescue", server.id);
         let body = json!({ "type": "linux64", "ssh_keys": [key_id] });

@@ -29,16 +29,17 @@ impl Build<'_> {
         self.status(&rescue, &format!("blkdiscard {DISK}")).await?;
         let command = write(&self.order.source)?;
         let mut last: Vec<String> = Vec::new();
-        let mut listen = |line: &str| match written_bytes(line) {
-            Some(bytes) => self.progress.at("writing the disk image", bytes, 0),
-            None => {
+        let mut listen = |line: &str| {
+            if let Some(bytes) = written_bytes(line) {
+                self.progress.at("writing the disk image", bytes, 0);
+            } else {
                 last.push(line.to_owned());
                 last.drain(..last.len().saturating_sub(QUOTED));
             }
         };
         let writing = rescue.run(&command, &mut listen);
         let late = |_| refused(CALL, Why::Trouble, format!("writing the disk took longer than {} s", WRITE.as_secs()));
-        let status = self.line.time().within(WRITE, writing).await.map_err(late)?.map_err(broken)?;
+        let status = self.line.time().within(WRITE, writing).await.map_err(late)?.map_err(|error| broken(&error))?;
         if status != 0 {
             let words = format!("the disk image could not be written (status {status}): {}", last.join("; "));
             return Err(refused(CALL, Why::Trouble, words));
@@ -50,7 +51,7 @@ impl Build<'_> {
     }
 
     async fn status(&self, rescue: &Rescue, command: &str) -> Result<u32, Error> {
-        rescue.run(command, &mut |_: &str| {}).await.map_err(broken)
+        rescue.run(command, &mut |_: &str| {}).await.map_err(|error| broken(&error))
     }
 
     async fn log_in(&self, server: &Found, login: &Login) -> Result<Rescue, Error> {
@@ -76,7 +77,7 @@ fn ssh(address: IpAddr) -> Target {
     Target { route: Route::Mesh, ..Target::plain(address.to_string(), 22) }
 }
 
-fn broken(error: crate::rescue::Failed) -> Error {
+fn broken(error: &crate::rescue::Failed) -> Error {
     refused(CALL, Why::Trouble, error.to_string())
 }
 
