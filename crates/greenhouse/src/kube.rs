@@ -1,15 +1,76 @@
 //! A Kubernetes API, as far as the product and the nodes need one. One store for each etcd cluster.
+//!
+//! Behind the API server stand the controllers that make a cluster's own life visible: the node lifecycle (silence,
+//! taints), DaemonSets, Deployments, a scheduler, the eviction of pods, and just enough kubelet for pods to start
+//! and stop. No container runs; a pod is Running because its node lives and time has passed.
+//!
+//! ```text
+//!  request ─▶ api: who (auth), what (resource) ─▶ objects: create, update, patch, delete ─▶ store ─▶ watch
+//!                                                                                             │ wake
+//!  NodeReport ─▶ nodes: Node, Lease, silence ────────────────────────▶ store ◀── workloads ◀──┘
+//! ```
+//!
+//! Not here: managed fields (apply creates or merges, and forgets who owned what), validation of shapes, protobuf,
+//! service account tokens, admission.
+
+mod api;
+mod auth;
+mod birth;
+mod discovery;
+mod evict;
+mod list;
+mod nodes;
+mod objects;
+mod patch;
+mod pods;
+mod refusal;
+mod resource;
+mod select;
+mod store;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod workloads;
 
 use crate::world::{State as Everything, World};
 use axum::Router;
-use std::collections::BTreeMap;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use store::Store;
 
 /// Names a Kubernetes cluster: the etcd cluster that holds it.
 pub(crate) type ClusterId = u64;
 
 /// Every etcd cluster's store.
 #[derive(Default)]
-pub(crate) struct State {}
+pub(crate) struct State {
+    clusters: BTreeMap<ClusterId, Cluster>,
+}
+
+struct Cluster {
+    version: String,
+    /// Whether etcd has a quorum.
+    available: bool,
+    store: Store,
+    kubelets: BTreeMap<String, Kubelet>,
+    /// Whether the controllers are already on their way.
+    waking: bool,
+    /// Pods, by uid, that a kubelet is starting or stopping.
+    busy: BTreeSet<String>,
+}
+
+/// What the cluster remembers of a node's kubelet.
+struct Kubelet {
+    /// The boot in which it registered: a kubelet registers once, so a Node deleted since stays deleted.
+    boot_id: String,
+    heard: Timestamp,
+    /// When it last wrote the whole status.
+    published: Timestamp,
+    /// Whether the lifecycle controller has given it up.
+    silent: bool,
+    /// Whether somebody waits for its silence.
+    watched: bool,
+}
 
 /// What a kubelet tells the API about its node.
 #[derive(Clone, Debug)]
@@ -36,15 +97,58 @@ pub(crate) struct NodeReport {
 }
 
 /// Makes an empty cluster of this Kubernetes version (without `v`), as a first start of the API server does.
-pub(crate) fn create(state: &mut Everything, _version: &str) -> ClusterId {
-    state.next_id()
+pub(crate) fn create(state: &mut Everything, version: &str) -> ClusterId {
+    let id = state.next_id();
+    let rng = state.rng().child(&format!("kubernetes {id}"));
+    let mut store = Store::new(rng);
+    birth::fill(&mut store, version, state.now());
+    let cluster = Cluster {
+        version: version.to_owned(),
+        available: true,
+        store,
+        kubelets: BTreeMap::new(),
+        waking: false,
+        busy: BTreeSet::new(),
+    };
+    state.kube.clusters.insert(id, cluster);
+    id
 }
 
 /// The API of a cluster. Who asks is in the requests' [`crate::net::Peer`]: CN is the user, O the groups.
-pub(crate) fn router(_world: &World, _cluster: ClusterId) -> Router {
-    Router::new()
+pub(crate) fn router(world: &World, id: ClusterId) -> Router {
+    let world = world.clone();
+    Router::new().fallback(move |request: axum::extract::Request| api::answer(world.clone(), id, request))
 }
 
 /// A kubelet's heartbeat: registers the node or updates its status. To be called at least every 10 s while it lives;
 /// a node that is silent for 50 s becomes Unknown, as the node lifecycle controller would say.
-pub(crate) fn kubelet_reports(_world: &World, _state: &mut Everything, _cluster: ClusterId, _report: &NodeReport) {}
+pub(crate) fn kubelet_reports(world: &World, state: &mut Everything, id: ClusterId, report: &NodeReport) {
+    nodes::report(world, state, id, report);
+}
+
+/// Whether etcd has a quorum and an API server runs. Without it requests end in the etcd client's timeout, heartbeats
+/// are lost, and nobody judges nodes; when it comes back, every node has its full grace again.
+pub(crate) fn set_available(state: &mut Everything, id: ClusterId, available: bool) {
+    let now = state.now();
+    let Some(cluster) = cluster_mut(state, id).filter(|cluster| cluster.available != available) else { return };
+    cluster.available = available;
+    if available {
+        for kubelet in cluster.kubelets.values_mut().filter(|kubelet| !kubelet.silent) {
+            kubelet.heard = now;
+        }
+    }
+    state.note(format_args!("kubernetes: etcd {}", if available { "has a quorum" } else { "has no quorum" }));
+}
+
+/// Whether a pod whose name begins with `prefix` runs and is ready on the node: its network, its proxy, its ingress.
+pub(crate) fn has_ready_pod(state: &Everything, id: ClusterId, node: &str, prefix: &str) -> bool {
+    cluster(state, id).is_some_and(|cluster| pods::has_ready(&cluster.store, node, prefix))
+}
+
+fn cluster(state: &Everything, id: ClusterId) -> Option<&Cluster> {
+    state.kube.clusters.get(&id)
+}
+
+fn cluster_mut(state: &mut Everything, id: ClusterId) -> Option<&mut Cluster> {
+    state.kube.clusters.get_mut(&id)
+}
