@@ -153,7 +153,7 @@ impl Ask<'_> {
             "get" => {
                 let found = cluster.store.get(&key);
                 let found = found.ok_or_else(|| Refusal::not_found(self.resource, place.name))?;
-                Ok(json_response(StatusCode::OK, found.as_ref()))
+                Ok(json_response(StatusCode::OK, &**found))
             }
             "list" => list::answer(&cluster.store, self.resource, place.namespace, &self.selector()?, &self.query),
             "watch" => self.watch(world, id, cluster),
@@ -166,7 +166,7 @@ impl Ask<'_> {
                 let body = self.json_body()?;
                 let mut writer = Writer { store: &mut cluster.store, now, dry_run };
                 let made = writer.create(self.resource, place.namespace, body)?;
-                Ok(json_response(StatusCode::CREATED, made.as_ref()))
+                Ok(json_response(StatusCode::CREATED, &*made))
             }
             "update" => {
                 let body = self.json_body()?;
