@@ -132,6 +132,11 @@ impl Life {
         talos::Client::new(self.reach.line.wire().clone(), time.clone(), &peer).expect("an address")
     }
 
+    /// Hears what [`Life::events`] tells.
+    pub fn listener(&self) -> Listener {
+        self.listener.clone()
+    }
+
     /// Everything that the product has said so far.
     pub fn events(&self) -> Vec<Event> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()

@@ -2,7 +2,7 @@ use super::mesh;
 use super::resource::cloud;
 use crate::site::Site;
 use crate::{Error, deadline, nodes};
-use clouds::{Found, Given, Image, Power, State, Wanted};
+use clouds::{Found, Given, Image, Power, State, Wanted, Why};
 use plan::{BOOTSTRAP_LABEL, FORMED_LABEL, Formation};
 use spec::FirstContact;
 use std::net::IpAddr;
@@ -31,25 +31,29 @@ pub(super) async fn launch(
     }
     match cloud.create(&site.reach.line, wanted, &given).await {
         Ok(found) => {
-            site.remember(found.clone());
-            bear_marks(site, found).await
+            site.remember(found);
+            bear_marks(site, node).await
         }
         Err(error) => {
-            mesh::drop_keys(site, node).await?;
+            // Where it is unknown whether the machine is there, the key stays: it may be booting with it.
+            if !matches!(error.why, Why::Trouble | Why::Garbled) {
+                mesh::drop_keys(site, node).await?;
+            }
             Err(error.into())
         }
     }
 }
 
-/// A machine that comes to a formed cluster bears the cluster's marks too, so that they outlive the others.
-async fn bear_marks(site: &Arc<Site>, mut found: Found) -> Result<(), Error> {
+/// A machine that comes to a cluster after its bootstrap bears the cluster's marks too, so that they outlive the others.
+pub(super) async fn bear_marks(site: &Arc<Site>, node: &str) -> Result<(), Error> {
+    let Some(mut found) = site.machine(node) else { return Ok(()) };
     let (formed, machine) = match site.observed.formation() {
         Formation::Formed(machine) => (true, machine),
         Formation::Begun(machine) => (false, machine),
         Formation::Unborn => return Ok(()),
     };
     for (label, applies) in [(BOOTSTRAP_LABEL, true), (FORMED_LABEL, formed)] {
-        if applies {
+        if applies && !found.labels.contains_key(label) {
             cloud(site, &found.key.cloud)?.mark(&site.reach.line, &found, label, &machine).await?;
             found.labels.insert(label.to_owned(), machine.clone());
         }

@@ -86,7 +86,7 @@ pub(super) async fn await_ready(site: &Arc<Site>, node: &str) -> Result<(), Erro
         // An API that does not answer yet is what is waited for.
         let last = match site.nodes.fresh(pause / 2).await {
             Ok(all) => match all.get(node) {
-                Some(seen) if seen.ready => return Ok(()),
+                Some(seen) if seen.ready => return super::machine::bear_marks(site, node).await,
                 Some(seen) => seen.reason.clone(),
                 None => Some("Kubernetes does not know it".into()),
             },
