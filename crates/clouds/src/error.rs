@@ -83,36 +83,57 @@ pub const CODES: &[(&str, &str)] = &[
 impl Error {
     /// What to do about it; `None` where only waiting helps.
     pub fn help(&self) -> Option<String> {
-        let account = self.account_page();
-        let see = |text: &str| Some(account.map_or_else(|| text.to_owned(), |page| format!("{text}: {page}")));
+        let vendor = self.vendor();
+        let page =
+            |text: String| Some(vendor.map_or_else(|| text.clone(), |vendor| format!("{text}: {}", vendor.page)));
         match self.why {
             Why::Trouble | Why::TooFast(_) | Why::Busy => None,
             Why::Capacity => Some("name alternatives in the node's `on`, or try again later".to_owned()),
-            Why::Quota => see("ask the vendor to raise the limit, or remove what is not needed"),
-            Why::Unauthenticated => see("set a credential that is valid now"),
-            Why::Forbidden => see("give the credential the scopes and rights that are listed"),
+            Why::Quota => page("ask the vendor to raise the limit, or remove what is not needed".to_owned()),
+            Why::Unauthenticated => {
+                let credential = vendor.map_or("the credential", |vendor| vendor.credential);
+                page(format!("set {credential} to one that is valid now"))
+            }
+            Why::Forbidden => page("give the credential the scopes and rights that are listed".to_owned()),
             Why::Taken => Some("rename one of the two; bouquet never touches what is not its own".to_owned()),
             Why::ClockSkew => Some("set this machine's clock, for example with NTP".to_owned()),
-            Why::NotFound | Why::Invalid | Why::Garbled => see("see what is expected of the account"),
+            Why::NotFound | Why::Invalid | Why::Garbled => page("see what is expected of the account".to_owned()),
         }
     }
 
-    /// The part of `docs/accounts.md` that the call's vendor has there.
-    fn account_page(&self) -> Option<&'static str> {
-        let pages = [
-            ("hetzner", "docs/accounts.md#hetzner"),
-            ("hcloud", "docs/accounts.md#hetzner"),
-            ("tailscale", "docs/accounts.md#tailscale"),
-            ("cloudflare", "docs/accounts.md#cloudflare"),
-            ("oci", "docs/accounts.md#oci"),
-            ("bouquet_oci", "docs/accounts.md#oci"),
-            ("s3", "docs/accounts.md#s3"),
-            ("aws", "docs/accounts.md#s3"),
-        ];
+    fn vendor(&self) -> Option<&'static Vendor> {
         let call = self.call.to_ascii_lowercase();
-        pages.into_iter().find(|(vendor, _)| call.starts_with(vendor)).map(|(_, page)| page)
+        VENDORS.iter().find(|vendor| vendor.prefixes.iter().any(|prefix| call.starts_with(prefix)))
     }
 }
+
+/// Whom a call was made to, by how its name begins.
+struct Vendor {
+    prefixes: &'static [&'static str],
+    /// Where its credential comes from, as users set it.
+    credential: &'static str,
+    page: &'static str,
+}
+
+const VENDORS: &[Vendor] = &[
+    Vendor { prefixes: &["hetzner", "hcloud"], credential: "HCLOUD_TOKEN", page: "docs/accounts.md#hetzner" },
+    Vendor {
+        prefixes: &["tailscale"],
+        credential: "TAILSCALE_OAUTH_CLIENT_ID and TAILSCALE_OAUTH_CLIENT_SECRET, or TAILSCALE_API_KEY,",
+        page: "docs/accounts.md#tailscale",
+    },
+    Vendor { prefixes: &["cloudflare"], credential: "CLOUDFLARE_API_TOKEN", page: "docs/accounts.md#cloudflare" },
+    Vendor {
+        prefixes: &["oci", "bouquet_oci"],
+        credential: "the key and fingerprint in OCI_CLI_CONFIG_FILE",
+        page: "docs/accounts.md#oci",
+    },
+    Vendor {
+        prefixes: &["s3", "aws"],
+        credential: "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        page: "docs/accounts.md#s3",
+    },
+];
 
 impl Sorted for Error {
     fn fate(&self) -> Fate {
@@ -165,10 +186,20 @@ mod tests {
     #[test]
     fn a_refused_credential_points_to_its_vendors_page() {
         let error = |call| Error { call, why: Why::Unauthenticated, vendor_code: None, message: String::new() };
-        assert_eq!(
-            error("HCLOUD_TOKEN").help().as_deref(),
-            Some("set a credential that is valid now: docs/accounts.md#hetzner")
-        );
+        for call in ["HCLOUD_TOKEN", "hetzner GET /servers"] {
+            let help = error(call).help().unwrap_or_default();
+            assert_eq!(help, "set HCLOUD_TOKEN to one that is valid now: docs/accounts.md#hetzner");
+        }
         assert!(error("oci GET /vcns").help().unwrap_or_default().ends_with("#oci"));
+    }
+
+    #[test]
+    fn every_page_that_help_links_to_has_its_part() {
+        let path = format!("{}/../../docs/accounts.md", env!("CARGO_MANIFEST_DIR"));
+        let page = std::fs::read_to_string(&path).unwrap_or_default();
+        for vendor in VENDORS {
+            let anchor = vendor.page.rsplit('#').next().unwrap_or_default();
+            assert!(page.contains(&format!("<a id=\"{anchor}\"></a>")), "{anchor} in {path}");
+        }
     }
 }

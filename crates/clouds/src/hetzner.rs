@@ -125,8 +125,8 @@ impl Cloud for Hetzner {
         self.offers(line, places).await
     }
 
-    async fn check(&self, line: &Line, need: &Need) -> Vec<Finding> {
-        self.check(line, need).await
+    async fn check(&self, line: &Line, _: &Need) -> Vec<Finding> {
+        self.check(line).await
     }
 
     async fn create(&self, line: &Line, wanted: &Wanted, given: &Given) -> Result<Found, Error> {

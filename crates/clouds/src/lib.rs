@@ -10,13 +10,16 @@
 //!            Cloud::create / update / delete     one effect each, through a Line
 //! ```
 //!
-//! This crate refuses to retry or to sleep by itself: waiting is [`wire::Line`]'s.
+//! This crate refuses to retry by itself: that is [`wire::Line`]'s. It waits in one place only, where an image is made and
+//! nothing but looking tells when a machine or a snapshot is there.
 
 mod cloud;
 pub mod cloudflare;
 mod error;
 pub mod hetzner;
+mod oci;
 mod registered;
+mod rescue;
 mod rest;
 #[cfg(test)]
 mod scripted;
@@ -27,4 +30,5 @@ pub use cloud::{
     Progress, State, Stock, Wanted,
 };
 pub use error::{CODES, Error, Why};
-pub use registered::{CLOUDS, RATES, Registered, Settings};
+pub use oci::{ConfigError, Oci, OciConfig};
+pub use registered::{CLOUDS, Open, RATES, Registered, Settings};

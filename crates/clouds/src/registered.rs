@@ -1,7 +1,7 @@
 //! The clouds there are. To add one: its module, and its line in [`CLOUDS`].
 
 use crate::rest::refused;
-use crate::{Cloud, Error, Why, hetzner};
+use crate::{Cloud, Error, Why, hetzner, oci};
 use std::sync::Arc;
 use wire::{Rate, Secret};
 
@@ -28,6 +28,9 @@ impl dyn Settings + '_ {
     }
 }
 
+/// Makes a cloud from what the user set, or says which variable is missing or wrong.
+pub type Open = fn(&dyn Settings) -> Result<Arc<dyn Cloud>, Error>;
+
 /// A cloud that can be named in `on`.
 #[derive(Clone, Copy)]
 pub struct Registered {
@@ -36,15 +39,22 @@ pub struct Registered {
     /// The variables it reads, credential first.
     pub variables: &'static [&'static str],
     /// Makes it from what the user set.
-    pub open: fn(&dyn Settings) -> Result<Arc<dyn Cloud>, Error>,
+    pub open: Open,
 }
 
 /// Every cloud there is.
-pub const CLOUDS: &[Registered] = &[Registered {
-    name: hetzner::NAME,
-    variables: &["HCLOUD_TOKEN", "HCLOUD_ENDPOINT"],
-    open: hetzner::Hetzner::from_settings,
-}];
+pub const CLOUDS: &[Registered] = &[
+    Registered {
+        name: hetzner::NAME,
+        variables: &["HCLOUD_TOKEN", "HCLOUD_ENDPOINT"],
+        open: hetzner::Hetzner::from_settings,
+    },
+    Registered {
+        name: "oci",
+        variables: &["OCI_CLI_CONFIG_FILE", "OCI_CLI_PROFILE", "BOUQUET_OCI_ENDPOINT"],
+        open: oci::Oci::from_settings,
+    },
+];
 
 /// Every vendor's rate limit, by the bucket that its calls draw from.
 pub const RATES: &[(&str, Rate)] = &[

@@ -1,8 +1,9 @@
 //! A wire for tests: answers each request from a function, and remembers what was asked.
 
+use crate::rescue::sshd::Sshd;
 use futures::future::BoxFuture;
 use std::sync::{Arc, Mutex};
-use wire::{Body, Line, Rng, Stream, Target, Time, Wire};
+use wire::{Body, Line, Rng, SharedWire, Stream, Target, Time, Wire};
 
 /// What the other side does with a request.
 pub(crate) enum Reply {
@@ -26,14 +27,31 @@ type Other = dyn FnMut(&Asked) -> Reply + Send;
 struct Scripted {
     other: Arc<Mutex<Box<Other>>>,
     asked: Arc<Mutex<Vec<Asked>>>,
+    /// What answers on every machine's port 22, once the other side has a key to let in.
+    ssh: Option<Arc<Mutex<Sshd>>>,
 }
 
 /// A line to `other` at the epoch, and the requests it gets. Needs a runtime with paused time.
 pub(crate) fn line(other: impl FnMut(&Asked) -> Reply + Send + 'static) -> (Line, Arc<Mutex<Vec<Asked>>>) {
+    with_ssh(other, None)
+}
+
+/// The same, with SSH on its machines; nothing listens while no key is authorised.
+pub(crate) fn with_ssh(
+    other: impl FnMut(&Asked) -> Reply + Send + 'static,
+    ssh: Option<Arc<Mutex<Sshd>>>,
+) -> (Line, Arc<Mutex<Vec<Asked>>>) {
     let asked = Arc::new(Mutex::new(Vec::new()));
-    let wire = Scripted { other: Arc::new(Mutex::new(Box::new(other))), asked: asked.clone() };
+    let wire = Scripted { other: Arc::new(Mutex::new(Box::new(other))), asked: asked.clone(), ssh };
     let time = Time::starting_at(jiff::Timestamp::UNIX_EPOCH, Rng::seeded(1));
     (Line::new(Arc::new(wire), time, &[]), asked)
+}
+
+/// A wire to nothing but a machine's SSH.
+pub(crate) fn ssh_only(sshd: Sshd) -> SharedWire {
+    let other: Box<Other> = Box::new(|_| Reply::Break);
+    let ssh = Some(Arc::new(Mutex::new(sshd)));
+    Arc::new(Scripted { other: Arc::new(Mutex::new(other)), asked: Arc::default(), ssh })
 }
 
 /// The request lines, in order.
@@ -69,6 +87,13 @@ impl Wire for Scripted {
 
     fn open(&self, target: &Target) -> BoxFuture<'static, Result<Box<dyn Stream>, wire::Error>> {
         let host = target.authority();
-        Box::pin(async move { Err(wire::Error::Refused(host)) })
+        let sshd =
+            self.ssh.as_ref().map(|sshd| sshd.lock().unwrap().clone()).filter(|sshd| !sshd.authorized.is_empty());
+        Box::pin(async move {
+            let sshd = sshd.ok_or(wire::Error::Refused(host))?;
+            let (ours, theirs) = tokio::io::duplex(1 << 16);
+            tokio::spawn(sshd.serve(theirs));
+            Ok(Box::new(ours) as Box<dyn Stream>)
+        })
     }
 }

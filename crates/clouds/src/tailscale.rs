@@ -4,14 +4,18 @@
 //! refuses to write the policy: [`Tailnet::check`] prints what is missing in it instead.
 
 mod check;
+mod policy;
+#[cfg(test)]
+mod tests;
 mod token;
 
-use crate::rest::{Ask, Rest, silent_refusal, why_of_status};
+use crate::rest::{Ask, Rest, escaped, refused, silent_refusal, why_of_status};
 use crate::{Error, Finding, Settings, Why};
-use serde::Deserialize;
-use serde_json::json;
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
 use std::net::IpAddr;
-use token::{Credential, Tokens};
+use token::{API_KEY, CLIENT_ID, CLIENT_SECRET, Credential, Tokens};
 use wire::{Answer, Line, Secret};
 
 /// Where Tailscale's API is, without a path.
@@ -43,6 +47,13 @@ pub struct Device {
     pub connected: Option<bool>,
     /// Whether it may talk to the others.
     pub authorized: bool,
+    /// When it first joined.
+    pub created: Option<Timestamp>,
+    /// When it was last connected; `None` while it is.
+    pub last_seen: Option<Timestamp>,
+    /// When its key runs out and it falls off the tailnet; `None` where that is switched off, as it is for tagged
+    /// devices.
+    pub expires: Option<Timestamp>,
 }
 
 /// A key that devices join with.
@@ -54,6 +65,10 @@ pub struct AuthKey {
     pub description: String,
     /// Used up, revoked or expired.
     pub invalid: bool,
+    /// What devices that join with it are tagged with, where the list tells it.
+    pub tags: Vec<String>,
+    /// When it runs out.
+    pub expires: Option<Timestamp>,
 }
 
 /// A key that has just been made; its secret is told this once.
@@ -70,18 +85,14 @@ impl Tailnet {
     /// (default `-`, the credential's own) and `TAILSCALE_BASE_URL`.
     pub fn from_settings(settings: &dyn Settings) -> Result<Self, Error> {
         let endpoint = settings.endpoint(VARIABLE, ENDPOINT)?;
-        let credential = match (
-            settings.variable("TAILSCALE_OAUTH_CLIENT_ID"),
-            settings.variable("TAILSCALE_OAUTH_CLIENT_SECRET"),
-        ) {
+        let credential = match (settings.variable(CLIENT_ID), settings.variable(CLIENT_SECRET)) {
             (Some(id), Some(secret)) => Credential::OAuth { id, secret },
-            (Some(_), None) => Credential::OAuth {
-                id: settings.needed("TAILSCALE_OAUTH_CLIENT_ID")?,
-                secret: settings.needed("TAILSCALE_OAUTH_CLIENT_SECRET")?,
-            },
-            _ => Credential::ApiKey(settings.variable("TAILSCALE_API_KEY").ok_or_else(|| {
-                let message = "neither it nor TAILSCALE_API_KEY is set".to_owned();
-                crate::rest::refused("TAILSCALE_OAUTH_CLIENT_ID", Why::Unauthenticated, message)
+            // Half of a pair is a mistake, whatever else is set.
+            (Some(_), None) | (None, Some(_)) => {
+                Credential::OAuth { id: settings.needed(CLIENT_ID)?, secret: settings.needed(CLIENT_SECRET)? }
+            }
+            (None, None) => Credential::ApiKey(settings.variable(API_KEY).ok_or_else(|| {
+                refused(CLIENT_ID, Why::Unauthenticated, format!("neither it and {CLIENT_SECRET} nor {API_KEY} is set"))
             })?),
         };
         let name = settings.variable("TAILSCALE_TAILNET").map_or_else(|| "-".to_owned(), |name| name.expose().into());
@@ -95,11 +106,11 @@ impl Tailnet {
 
     async fn authorized(&self, line: &Line) -> Result<Rest, Error> {
         let token = self.tokens.bearer(line, &self.rest).await?;
-        self.rest.clone().authorized("TAILSCALE_API_KEY", &Secret::new(format!("Bearer {}", token.expose())))
+        self.rest.clone().authorized(self.tokens.variable(), &Secret::new(format!("Bearer {}", token.expose())))
     }
 
     fn path(&self, rest: &str) -> String {
-        format!("/api/v2/tailnet/{}/{rest}", crate::rest::escaped(&self.name))
+        format!("/api/v2/tailnet/{}/{rest}", escaped(&self.name))
     }
 
     /// Every device. One answer: the API has no pages for it.
@@ -111,7 +122,7 @@ impl Tailnet {
 
     /// Deletes a device: it is logged out, and its name is free.
     pub async fn delete_device(&self, line: &Line, id: &str) -> Result<(), Error> {
-        let ask = Ask::delete("tailscale DELETE /device/{id}", format!("/api/v2/device/{}", crate::rest::escaped(id)));
+        let ask = Ask::delete("tailscale DELETE /device/{id}", format!("/api/v2/device/{}", escaped(id)));
         line.send(self.authorized(line).await?.unit(ask)?).await
     }
 
@@ -150,7 +161,7 @@ impl Tailnet {
 
     /// Takes a key back.
     pub async fn delete_key(&self, line: &Line, id: &str) -> Result<(), Error> {
-        let path = self.path(&format!("keys/{}", crate::rest::escaped(id)));
+        let path = self.path(&format!("keys/{}", escaped(id)));
         let ask = Ask::delete("tailscale DELETE /tailnet/{}/keys/{id}", path);
         line.send(self.authorized(line).await?.unit(ask)?).await
     }
@@ -170,7 +181,8 @@ impl Tailnet {
 
 #[derive(Deserialize)]
 struct Devices {
-    #[serde(default, deserialize_with = "crate::rest::or_default")]
+    // May be `null`, must be there: what is read as "no devices" has consequences.
+    #[serde(deserialize_with = "crate::rest::or_default")]
     devices: Vec<RawDevice>,
 }
 
@@ -188,6 +200,21 @@ struct RawDevice {
     connected_to_control: Option<bool>,
     #[serde(default)]
     authorized: bool,
+    #[serde(default)]
+    key_expiry_disabled: bool,
+    #[serde(default, deserialize_with = "moment")]
+    created: Option<Timestamp>,
+    #[serde(default, deserialize_with = "moment")]
+    last_seen: Option<Timestamp>,
+    #[serde(default, deserialize_with = "moment")]
+    expires: Option<Timestamp>,
+}
+
+/// Tailscale writes a time that there is not as `null`, as `""`, or as the year 1.
+fn moment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let text: Option<String> = Option::deserialize(from)?;
+    let moment = text.and_then(|text| text.parse().ok());
+    Ok(moment.filter(|moment| *moment > Timestamp::UNIX_EPOCH))
 }
 
 impl From<RawDevice> for Device {
@@ -200,28 +227,38 @@ impl From<RawDevice> for Device {
             tags: raw.tags,
             connected: raw.connected_to_control,
             authorized: raw.authorized,
+            created: raw.created,
+            last_seen: raw.last_seen,
+            expires: raw.expires.filter(|_| !raw.key_expiry_disabled),
         }
     }
 }
 
 #[derive(Deserialize)]
 struct Keys {
-    #[serde(default, deserialize_with = "crate::rest::or_default")]
+    #[serde(deserialize_with = "crate::rest::or_default")]
     keys: Vec<RawKey>,
 }
 
 #[derive(Deserialize)]
 struct RawKey {
     id: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::rest::or_default")]
     description: String,
     #[serde(default)]
     invalid: bool,
+    #[serde(default, deserialize_with = "moment")]
+    expires: Option<Timestamp>,
+    /// `{"devices": {"create": {"tags": […]}}}`; absent for what is no auth key, and in lists of some servers.
+    #[serde(default)]
+    capabilities: Value,
 }
 
 impl From<RawKey> for AuthKey {
     fn from(raw: RawKey) -> Self {
-        AuthKey { id: raw.id, description: raw.description, invalid: raw.invalid }
+        let tags = raw.capabilities.pointer("/devices/create/tags").and_then(Value::as_array);
+        let tags = tags.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+        AuthKey { id: raw.id, description: raw.description, invalid: raw.invalid, tags, expires: raw.expires }
     }
 }
 
@@ -231,39 +268,16 @@ struct Minted {
     key: String,
 }
 
+/// Tailscale says `message`; Headscale also writes problem details (RFC 7807).
 #[derive(Deserialize)]
 struct Refusal {
+    #[serde(alias = "detail")]
     message: String,
 }
 
-/// Tailscale has no codes: `{"message": …}` and the status are all there is.
+/// Tailscale has no codes: its words and the status are all there is.
 fn sort(call: &'static str, answer: &Answer) -> Error {
     let Ok(Refusal { message }) = serde_json::from_slice(&answer.body) else { return silent_refusal(call, answer) };
     let why = if message.contains("requested tags") { Why::Forbidden } else { why_of_status(answer) };
     Error { call, why, vendor_code: Some(answer.status.as_u16().to_string()), message }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::rest::tests::answer;
-
-    #[test]
-    fn a_device_is_read_whatever_the_server_leaves_out() {
-        let text = r#"{"devices": [{"id": "1", "nodeId": "n1", "hostname": "rose", "name": "rose.tail1.ts.net",
-            "addresses": ["100.64.0.2", "fd7a:115c:a1e0::2"], "connectedToControl": true, "lastSeen": null,
-            "tags": ["tag:bouquet-bouquet"], "authorized": true}, {"id": "2", "hostname": "x", "name": "x", "tags": null}]}"#;
-        let all: Devices = serde_json::from_str(text).unwrap();
-        let all: Vec<Device> = all.devices.into_iter().map(Device::from).collect();
-        assert_eq!((all[0].id.as_str(), all[0].connected), ("n1", Some(true)));
-        assert_eq!((all[1].id.as_str(), all[1].connected, all[1].addresses.len()), ("2", None, 0));
-    }
-
-    #[test]
-    fn tags_that_are_not_permitted_are_the_users_to_mend() {
-        let text = r#"{"message": "requested tags [tag:bouquet-x] are invalid or not permitted"}"#;
-        assert_eq!(sort("k", &answer(400, text)).why, Why::Forbidden);
-        assert_eq!(sort("k", &answer(404, r#"{"message": "no"}"#)).why, Why::NotFound);
-        assert_eq!(sort("k", &answer(502, "<html>")).why, Why::Trouble);
-    }
 }

@@ -20,5 +20,5 @@ pub(crate) const READY: Duration = minutes(15);
 pub(crate) const DRAIN: Duration = minutes(10);
 /// A node that resets itself.
 pub(crate) const RESET: Duration = minutes(5);
-/// A configuration that should take effect.
-pub(crate) const CONFIGURE: Duration = minutes(5);
+/// A configuration that should take effect, on a node whose API may not be up yet.
+pub(crate) const CONFIGURE: Duration = minutes(10);

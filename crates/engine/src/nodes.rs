@@ -18,12 +18,27 @@ pub(crate) fn address(devices: &[Device], node: &str) -> Option<IpAddr> {
     devices.iter().find(|device| device.ours && device.name == node).and_then(|device| device.address)
 }
 
+/// Addresses of the endpoint's name, where no DNS serves it. Control planes do without: KubePrism leads them to the API
+/// server beside them.
+fn static_hosts(subject: &Subject, node: &str, devices: &[Device]) -> BTreeMap<IpAddr, Vec<String>> {
+    let cluster = &subject.cluster;
+    let is_worker = cluster.nodes.get(node).is_some_and(|node| node.role == Role::Worker);
+    if cluster.api_name().is_some() || !is_worker {
+        return BTreeMap::new();
+    }
+    let endpoint = talos::endpoint_host(cluster);
+    let control_planes = cluster.with_role(Role::ControlPlane).filter_map(|name| address(devices, name));
+    control_planes.map(|address| (address, vec![endpoint.clone()])).collect()
+}
+
 /// A node's configuration as the file has it. `cloud`: where it lives, if that is known; else its first place decides.
+/// `devices`: the tailnet, for the endpoint's addresses.
 pub(crate) fn config(
     reach: &Reach,
     subject: &Subject,
     node: &str,
     cloud: Option<&str>,
+    devices: &[Device],
     auth_key: Option<&Secret>,
 ) -> Result<Secret, Error> {
     let cluster = &subject.cluster;
@@ -44,7 +59,7 @@ pub(crate) fn config(
         auth_key,
         mesh: &reach.mesh,
         endpoint: &endpoint,
-        static_hosts: &BTreeMap::new(),
+        static_hosts: &static_hosts(subject, node, devices),
         cert_sans: &[],
         installer: None,
     };
@@ -57,9 +72,10 @@ pub(crate) fn user_data(
     subject: &Subject,
     node: &str,
     cloud: &str,
+    devices: &[Device],
     auth_key: &Secret,
 ) -> Result<Secret, Error> {
-    let config = config(reach, subject, node, Some(cloud), Some(auth_key))?;
+    let config = config(reach, subject, node, Some(cloud), devices, Some(auth_key))?;
     let platform = if cloud == "oci" { Platform::Oracle } else { Platform::Hcloud };
     Ok(talos::user_data(&config, platform)?)
 }
@@ -152,11 +168,12 @@ pub(crate) fn seen(
     subject: &Subject,
     node: &str,
     cloud: Option<&str>,
+    devices: &[Device],
     answers: &Answers,
 ) -> Result<NodeSeen, Error> {
     let role = subject.cluster.nodes.get(node).map(|node| node.role);
     let differences = match role {
-        Some(_) => config_differences(&config(reach, subject, node, cloud, None)?, &answers.config)?,
+        Some(_) => config_differences(&config(reach, subject, node, cloud, devices, None)?, &answers.config)?,
         None => Vec::new(),
     };
     let runs_etcd = answers.services.iter().any(|service| service.id == "etcd");

@@ -35,7 +35,7 @@ pub async fn observe(reach: &Reach, subject: &Subject, refused: &BTreeSet<CloudP
     };
     for (node, answers) in answers {
         let cloud = observed.machine(&node).map(|found| found.key.cloud.clone());
-        let seen = nodes::seen(reach, subject, &node, cloud.as_deref(), &answers)?;
+        let seen = nodes::seen(reach, subject, &node, cloud.as_deref(), &observed.devices, &answers)?;
         observed.nodes.insert(node, seen);
     }
     Ok(observed)

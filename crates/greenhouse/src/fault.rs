@@ -212,6 +212,32 @@ fn parse(id: u64, text: &str) -> Result<Rule, FaultError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fmt::Write;
+    use std::path::Path;
+
+    /// `docs/faults.md`, as it should be.
+    fn page() -> String {
+        let mut text = String::from(
+            "# Faults\n\nWhat can be made to go wrong in the simulated world, in the words of `--fault`, of the control address and of tests.\n\n\
+             ```\nVENDOR EFFECT[=ARG] [on METHOD PATH] [for SUBJECT] [after N] [times M]\n```\n\n\
+             Rules are consulted in the order in which they were added; the first that matches strikes. `VENDOR` may be `*`. `PATH` matches by\n\
+             segments as a prefix, `*` is any one of them. `after N` lets N matches pass first; `times M` strikes M times, else for ever.\n\n\
+             | vendor | effect | what happens |\n|---|---|---|\n",
+        );
+        for (vendor, effect, what) in CATALOGUE {
+            writeln!(text, "| `{vendor}` | `{effect}` | {what} |").unwrap();
+        }
+        text
+    }
+
+    #[test]
+    fn the_page_of_faults_is_current() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/faults.md");
+        if std::env::var_os("BOUQUET_UPDATE").is_some() {
+            std::fs::write(&path, page()).unwrap();
+        }
+        assert_eq!(std::fs::read_to_string(path).unwrap(), page(), "BOUQUET_UPDATE=1 rewrites it");
+    }
 
     #[test]
     fn a_rule_strikes_after_n_and_then_m_times() {

@@ -127,9 +127,9 @@ impl Net {
         self.vendors.insert((host.to_owned(), 443), endpoint);
     }
 
-    /// Every vendor endpoint: host name, endpoint.
-    pub(crate) fn vendors(&self) -> impl Iterator<Item = (&str, &Endpoint)> {
-        self.vendors.iter().map(|((host, _), endpoint)| (host.as_str(), endpoint))
+    /// What a vendor has at its host name.
+    pub(crate) fn vendor(&self, host: &str) -> Option<Endpoint> {
+        self.vendors.get(&(host.to_owned(), 443)).cloned()
     }
 
     pub(crate) fn set_cut(&mut self, cut: Option<Cut>) {

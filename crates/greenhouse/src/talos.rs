@@ -116,7 +116,7 @@ pub(crate) struct Node {
     kube_api: Option<(ClusterId, Router)>,
     kube_tls: Option<ports::Cached>,
     /// Why the kubelet's node is not ready.
-    node_ready: Result<(), String>,
+    ready: Result<(), String>,
     /// The CNI plugin has had time to install itself.
     cni_due: bool,
     /// A sequence runs that excludes others.

@@ -17,3 +17,11 @@ pub fn nodes(count: usize) -> String {
     }
     text
 }
+
+/// A cluster of three Hetzner control planes and no workers.
+pub const TRIO: &str = "cluster: bouquet
+nodes:
+  rose: { role: control-plane, on: hetzner/hel1/cax11 }
+  iris: { role: control-plane, on: hetzner/fsn1/cax11 }
+  fern: { role: control-plane, on: hetzner/nbg1/cax11 }
+";

@@ -9,7 +9,7 @@
 
 mod file;
 
-pub use file::{MISSION, ROSE, nodes};
+pub use file::{MISSION, ROSE, TRIO, nodes};
 
 use engine::{Event, Listener, Outcome, Reach, Subject};
 use greenhouse::{Cut, Greenhouse, Options};
@@ -18,6 +18,7 @@ use plan::{Observed, Plan, Report, Spare};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use talos::Bundle;
 use wire::{Rng, Secret, Time};
 
@@ -119,6 +120,18 @@ impl Life {
         plan::make(&self.reach.wish(&self.subject), &self.observe().await)
     }
 
+    /// An administrator's machine API client for a node that is on the tailnet, as `talosctl` would be one.
+    pub async fn talos(&self, node: &str) -> talos::Client {
+        let observed = self.observe().await;
+        let address = observed.device(node).and_then(|device| device.address).expect("a node on the tailnet");
+        let (time, bundle) = (self.reach.line.time(), self.subject.bundle.as_ref().expect("a bundle"));
+        let (day, mut rng) = (Duration::from_hours(24), time.rng("administrator"));
+        let issued = talos::talos_client(bundle, talos::Role::Admin, time.now(), day, &mut rng).expect("a certificate");
+        let authority = bundle.os.der().expect("a certificate authority");
+        let peer = talos::Peer::configured(address.to_string(), authority, issued.identity);
+        talos::Client::new(self.reach.line.wire().clone(), time.clone(), &peer).expect("an address")
+    }
+
     /// Everything that the product has said so far.
     pub fn events(&self) -> Vec<Event> {
         self.events.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -147,10 +160,16 @@ fn shape(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let keep = |name: &str| {
-                let drawn = ["id", "ip", "address", "ocid", "key", "fingerprint", "public_key", "value", "content"];
+                let drawn =
+                    ["id", "ip", "address", "ocid", "key", "fingerprint", "public_key", "value", "content", "dns_ptr"];
                 !drawn.iter().any(|word| name.to_lowercase().ends_with(word)) && !name.ends_with("Id")
             };
-            let fields = fields.into_iter().filter(|(name, _)| keep(name)).map(|(name, value)| (name, shape(value)));
+            // Labels whose values are ids of machines.
+            let points = |name: &str| name.ends_with("/bootstrap") || name.ends_with("/formed");
+            let fields = fields.into_iter().filter(|(name, _)| keep(name)).map(|(name, value)| {
+                let value = if points(&name) { "machine".into() } else { shape(value) };
+                (name, value)
+            });
             let sorted: BTreeMap<String, Value> = fields.collect();
             Value::Object(sorted.into_iter().collect())
         }

@@ -276,10 +276,9 @@ fn formation(wish: &Wish<'_>, observed: &Observed, placed: &BTreeMap<String, Pla
     let mut joining: Option<StepId> = first;
     for (node, spec) in wish.cluster.nodes.iter().filter(|(node, _)| placed.contains_key(*node)) {
         let ready = observed.kubernetes.as_ref().and_then(|nodes| nodes.get(node)).is_some_and(|seen| seen.ready);
-        let changed = observed.nodes.get(node).map(|seen| seen.differences.as_slice()).unwrap_or_default();
         let mut after = vec![format!("join/{node}"), format!("power-on/{node}")];
-        if !changed.is_empty() {
-            after.push(draft.add(Step::Configure { node: node.clone(), differences: changed.to_vec() }, after.clone()));
+        if let Some(configured) = configure(node, spec.role, wish, observed, draft) {
+            after.push(configured);
         }
         let waits = draft.has(&format!("join/{node}")) || draft.has(&format!("power-on/{node}"));
         if ready && !waits && after.len() == 2 && formed.is_none() {
@@ -293,6 +292,26 @@ fn formation(wish: &Wish<'_>, observed: &Observed, placed: &BTreeMap<String, Pla
         }
         draft.add(Step::AwaitReady { node: node.clone() }, after);
     }
+}
+
+/// Brings a node's configuration to what the file says. Where no DNS serves the endpoint's name, workers are told its
+/// addresses: of control planes that come with this plan they can only learn once those have joined.
+fn configure(node: &str, role: Role, wish: &Wish<'_>, observed: &Observed, draft: &mut Draft) -> Option<StepId> {
+    let mut after = vec![format!("join/{node}"), format!("power-on/{node}")];
+    let mut differences = observed.nodes.get(node).map(|seen| seen.differences.clone()).unwrap_or_default();
+    if role == Role::Worker && wish.cluster.api_name().is_none() {
+        let has_address = |name: &str| observed.device(name).is_some_and(|device| device.address.is_some());
+        let all = wish.cluster.with_role(Role::ControlPlane);
+        let new = all.filter(|name| {
+            draft.has(&format!("launch/{name}")) || draft.has(&format!("join/{name}")) && !has_address(name)
+        });
+        let joins: Vec<StepId> = new.map(|name| format!("join/{name}")).collect();
+        if !joins.is_empty() && differences.is_empty() {
+            differences.push("StaticHostConfig".into());
+        }
+        after.extend(joins);
+    }
+    (!differences.is_empty()).then(|| draft.add(Step::Configure { node: node.to_owned(), differences }, after))
 }
 
 /// Names of all resources that are wanted, machines included.

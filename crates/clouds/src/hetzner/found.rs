@@ -52,12 +52,12 @@ pub(super) fn server(cluster: &str, server: Server, firewalls: &[Firewall]) -> F
         "ipv6": server.public_net.ipv6.is_some(),
         "labels": marks::only(&server.labels),
         "location": location,
-        "server_type": server.server_type.name,
+        "server_type": server.machine.name,
     });
     let ips = [&server.public_net.ipv4, &server.public_net.ipv6];
     let addresses = ips.into_iter().flatten().filter_map(|ip| address(&ip.ip)).collect();
     let builds = server.labels.get(marks::ROLE).is_some_and(|role| role == marks::BUILDER);
-    let machine = server.server_type.name.clone();
+    let machine = server.machine.name.clone();
     let place = CloudPlace { cloud: super::NAME.to_owned(), region: location.clone(), machine, size: None };
     let key = marks::key("server", &location, server.name);
     let found = found(cluster, key, server.id, server.labels, server_state(&server.status), spec);

@@ -3,6 +3,7 @@
 use crate::rest::{silent_refusal, why_of_status};
 use crate::{Error, Why};
 use serde::Deserialize;
+use serde_json::Value;
 use wire::Answer;
 
 #[derive(Deserialize)]
@@ -15,7 +16,9 @@ struct Refusal {
     code: String,
     #[serde(default)]
     message: String,
-    details: Option<Details>,
+    /// Of a shape for each code; one that is new must not hide the code.
+    #[serde(default)]
+    details: Value,
 }
 
 /// `invalid_input` names fields, `resource_limit_exceeded` names limits.
@@ -80,7 +83,7 @@ fn why(code: &str, answer: &Answer) -> Why {
 }
 
 fn words(error: Refusal) -> String {
-    let details = error.details.unwrap_or_default();
+    let details: Details = serde_json::from_value(error.details).unwrap_or_default();
     let mut named: Vec<String> = Vec::new();
     for field in details.fields.into_iter().chain(details.limits) {
         match field.messages.as_slice() {
@@ -157,6 +160,14 @@ mod tests {
             error.to_string(),
             "hetzner POST /servers: invalid input in field 'user_data' [user_data: Too long] (422 invalid_input)"
         );
+    }
+
+    #[test]
+    fn details_of_a_new_shape_do_not_hide_the_code() {
+        for details in ["[]", "7", r#"{"fields": "name"}"#] {
+            let body = format!(r#"{{"error": {{"code": "uniqueness_error", "message": "m", "details": {details}}}}}"#);
+            assert_eq!(sort("hetzner POST /x", &answer(409, &body)).why, Why::Taken, "{details}");
+        }
     }
 
     #[test]

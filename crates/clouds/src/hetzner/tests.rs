@@ -184,7 +184,7 @@ async fn a_read_only_or_wrong_token_is_named_before_anything_is_made() {
                 say(200, format!(r#"{{"{field}": [], "pricing": {{"currency": "EUR"}}}}"#))
             }
         });
-        hetzner().check(&line, &Need { machines: Vec::new(), ..a_need() }).await
+        hetzner().check(&line).await
     };
     let wrong = check((401, "unauthorized")).await;
     assert_eq!((wrong.len(), wrong[0].code.as_deref(), wrong[0].fatal), (1, Some("BQ0206"), true));

@@ -13,7 +13,8 @@ pub(crate) struct Server {
     pub status: String,
     #[serde(default, deserialize_with = "or_default")]
     pub labels: Labels,
-    pub server_type: Named,
+    #[serde(rename = "server_type")]
+    pub machine: Named,
     /// Older answers have it below `datacenter` only; that field went on 2026-07-01.
     pub location: Option<Named>,
     pub datacenter: Option<Datacenter>,

@@ -1,121 +1,120 @@
-//! What the tailnet must allow before a cluster can live on it.
+//! What the tailnet must allow before a cluster can live on it. Nothing is written to the policy: what is missing is
+//! printed as it would stand there.
 
 use super::Tailnet;
-use crate::{Finding, Why};
-use serde_json::Value;
+use super::policy::{Asker, Policy, Wish};
+use crate::{Error, Finding, Why};
 use wire::Line;
 
 const POLICY: &str = "tailnet policy";
 const HELP: &str = "docs/accounts.md#tailscale";
+/// Long enough for the one call that takes the key back, and gone by itself if that call is cut off.
+const TRIAL_EXPIRY_S: u64 = 60;
+
+const fn tcp(port: u16) -> Wish {
+    Wish { protocol: "tcp", port }
+}
+
+/// The Talos and the Kubernetes API.
+const OPERATOR_NEEDS: &[Wish] = &[tcp(50_000), tcp(6443)];
+/// Besides those: trustd, kubelet, etcd, and flannel's VXLAN, which carries the pods.
+const NODES_NEED: &[Wish] =
+    &[tcp(50_000), tcp(50_001), tcp(6443), tcp(10_250), tcp(2379), tcp(2380), Wish { protocol: "udp", port: 4789 }];
 
 pub(super) async fn check(tailnet: &Tailnet, line: &Line, cluster: &str) -> Vec<Finding> {
-    let mut findings = vec![match tailnet.devices(line).await {
-        Ok(devices) => Finding::fine("tailnet devices", format!("{} can be seen", devices.len())),
-        Err(error) => return vec![Finding::of("TAILSCALE credential", &error)],
-    }];
-    findings.push(match tailnet.keys(line).await {
-        Ok(_) => Finding::fine("tailnet auth keys", "can be seen"),
-        Err(error) => Finding::of("tailnet auth keys (scope auth_keys)", &error),
-    });
-    match tailnet.policy(line).await {
-        Ok(text) => findings.extend(policy(&text, cluster)),
+    let tag = format!("tag:bouquet-{cluster}");
+    let credential = tailnet.tokens.variable();
+    if let Err(error) = tailnet.devices(line).await {
+        return vec![in_scope(credential, "devices:core", &error)];
+    }
+    let mut findings = vec![Finding::fine(credential, "it is valid and sees the tailnet's devices")];
+    let policy = tailnet.policy(line).await.map(|text| Policy::read(&text));
+    // Of a tag that nobody owns it is known that no key can be made.
+    if !matches!(&policy, Ok(Some(policy)) if !policy.owns(&tag)) {
+        findings.push(trial_key(tailnet, line, cluster, &tag, credential).await);
+    }
+    match policy {
+        Ok(Some(policy)) => findings.extend(judged(&policy, &tag)),
+        Ok(None) => findings.push(wrong(Why::Garbled, false, "it cannot be read as HuJSON".into(), "")),
         // Without the scope the policy cannot be judged, which stops nothing.
         Err(error) if matches!(error.why, Why::Forbidden | Why::NotFound) => findings.push(Finding {
-            subject: POLICY.into(),
-            code: Some(error.why.code().into()),
             fatal: false,
-            message: "cannot be read with this credential, so that it is not known whether it lets the nodes in".into(),
-            help: Some(format!("give the credential the scope policy_file:read; {HELP}")),
+            message: "it cannot be read with this credential, so whether it lets the nodes in is not known".into(),
+            help: Some(format!("give the credential the scope policy_file:read: {HELP}")),
+            ..Finding::of(POLICY, &error)
         }),
         Err(error) => findings.push(Finding::of(POLICY, &error)),
     }
     findings
 }
 
-fn policy(text: &str, cluster: &str) -> Vec<Finding> {
-    let tag = format!("tag:bouquet-{cluster}");
-    let Ok(policy) = serde_json::from_str::<Value>(&plain_json(text)) else {
-        return vec![Finding {
-            subject: POLICY.into(),
-            code: Some(Why::Garbled.code().into()),
-            fatal: false,
-            message: "the policy cannot be read as HuJSON".into(),
-            help: None,
-        }];
+/// Whether keys for the tag can be made is told by nothing but making one: an OAuth client may have the scope and not
+/// the tag. The key lives a minute at most, and bears a description by which a later run would take it back.
+async fn trial_key(tailnet: &Tailnet, line: &Line, cluster: &str, tag: &str, credential: &str) -> Finding {
+    let description: String = format!("bouquet {cluster} check").chars().take(50).collect();
+    let minted = match tailnet.mint_key(line, &[tag.to_owned()], &description, TRIAL_EXPIRY_S).await {
+        Ok(minted) => minted,
+        Err(error) if error.message.contains("tag") => {
+            return Finding {
+                message: format!("no key for {tag} can be made: {}", error.message),
+                help: Some(format!("give the OAuth client the tag {tag}, or a tag that owns it in tagOwners: {HELP}")),
+                ..Finding::of(credential, &error)
+            };
+        }
+        Err(error) => return in_scope(credential, "auth_keys", &error),
     };
-    let owned = policy["tagOwners"].get(&tag).is_some();
-    let mut findings = vec![if owned {
+    match tailnet.delete_key(line, &minted.id).await {
+        Ok(()) | Err(Error { why: Why::NotFound, .. }) => {
+            Finding::fine(credential, format!("it may make and take back keys for {tag}"))
+        }
+        Err(error) => in_scope(credential, "auth_keys", &error),
+    }
+}
+
+/// A call that failed, with the scope that it needs.
+fn in_scope(credential: &str, scope: &str, error: &Error) -> Finding {
+    let mut finding = Finding::of(credential, error);
+    if matches!(error.why, Why::Forbidden | Why::Unauthenticated) {
+        finding.help = Some(format!("the credential needs the scope {scope}: {HELP}"));
+    }
+    finding
+}
+
+fn judged(policy: &Policy, tag: &str) -> Vec<Finding> {
+    let owners = if policy.owns(tag) {
         Finding::fine(POLICY, format!("{tag} has an owner"))
     } else {
-        Finding {
-            subject: POLICY.into(),
-            code: Some(Why::Forbidden.code().into()),
-            fatal: true,
-            message: format!("nobody owns {tag}, so that no key for it can be made"),
-            help: Some(format!("add to tagOwners: \"{tag}\": [\"autogroup:admin\"]; {HELP}")),
-        }
-    }];
-    findings.push(if names(&policy, &tag) {
-        Finding::fine(POLICY, format!("a rule speaks of {tag}"))
-    } else {
-        Finding {
-            subject: POLICY.into(),
-            code: Some(Why::Forbidden.code().into()),
-            fatal: true,
-            message: format!("no grant or ACL lets anybody reach {tag}"),
-            help: Some(format!(
-                "add to grants: {{\"src\": [\"autogroup:admin\", \"{tag}\"], \"dst\": [\"{tag}\"], \"ip\": [\"*\"]}}; {HELP}"
-            )),
-        }
-    });
-    findings
+        let message = format!("tagOwners does not name {tag}, so no key for it can be made");
+        wrong(Why::Forbidden, true, message, &format!("add to \"tagOwners\": \"{tag}\": [\"autogroup:admin\"]"))
+    };
+    let operator = reach(policy, Asker::Operator, tag, OPERATOR_NEEDS);
+    let nodes = reach(policy, Asker::Nodes, tag, NODES_NEED);
+    vec![owners, operator, nodes]
 }
 
-/// Whether any rule has the tag, or everything, as its destination.
-fn names(policy: &Value, tag: &str) -> bool {
-    let rules = [&policy["grants"], &policy["acls"]].into_iter().filter_map(Value::as_array).flatten();
-    rules.filter_map(|rule| rule["dst"].as_array()).flatten().filter_map(Value::as_str).any(|to| {
-        to == "*" || to == "*:*" || to == tag || to.strip_prefix(tag).is_some_and(|ports| ports.starts_with(':'))
-    })
-}
-
-/// HuJSON without its comments and trailing commas.
-fn plain_json(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut rest = text.chars().peekable();
-    while let Some(next) = rest.next() {
-        match (next, rest.peek()) {
-            ('"', _) => {
-                out.push('"');
-                while let Some(inside) = rest.next() {
-                    out.push(inside);
-                    if inside == '\\' {
-                        out.extend(rest.next());
-                    } else if inside == '"' {
-                        break;
-                    }
-                }
-            }
-            ('/', Some('/')) => while rest.next_if(|next| *next != '\n').is_some() {},
-            ('/', Some('*')) => {
-                rest.next();
-                let mut last = ' ';
-                for next in rest.by_ref() {
-                    if last == '*' && next == '/' {
-                        break;
-                    }
-                    last = next;
-                }
-            }
-            (']' | '}', _) => {
-                let kept = out.trim_end().trim_end_matches(',').len();
-                out.truncate(kept);
-                out.push(next);
-            }
-            _ => out.push(next),
-        }
+fn reach(policy: &Policy, asker: Asker, tag: &str, needs: &[Wish]) -> Finding {
+    let (who, source) = match asker {
+        Asker::Operator => ("anybody but the nodes", "autogroup:admin"),
+        Asker::Nodes => ("the nodes", tag),
+    };
+    let missing = policy.missing(asker, tag, needs);
+    if missing.is_empty() {
+        return Finding::fine(POLICY, format!("{tag} can be reached by {who}"));
     }
-    out
+    let ports: Vec<String> = missing.iter().map(|wish| format!("{}:{}", wish.protocol, wish.port)).collect();
+    let message = format!("no rule lets {who} reach {} of {tag}", ports.join(", "));
+    let listed: Vec<String> = ports.iter().map(|port| format!("\"{port}\"")).collect();
+    let help = format!(
+        "add to \"grants\": {{\"src\": [\"{source}\"], \"dst\": [\"{tag}\"], \"ip\": [{}]}}",
+        listed.join(", ")
+    );
+    // A rule about a host or an IP set may well mean the nodes.
+    wrong(Why::Forbidden, policy.is_understood(), message, &help)
+}
+
+fn wrong(why: Why, fatal: bool, message: String, add: &str) -> Finding {
+    let help = if add.is_empty() { HELP.to_owned() } else { format!("{add}: {HELP}") };
+    Finding { subject: POLICY.into(), code: Some(why.code().into()), fatal, message, help: Some(help) }
 }
 
 #[cfg(test)]
@@ -126,23 +125,36 @@ mod tests {
         // who may tag
         "tagOwners": { "tag:bouquet-bouquet": ["autogroup:admin"], },
         /* and who may talk */
-        "grants": [{"src": ["*"], "dst": ["tag:bouquet-bouquet"], "ip": ["*"]},],
+        "grants": [
+            {"src": ["autogroup:admin"], "dst": ["tag:bouquet-bouquet"], "ip": ["tcp:50000", "tcp:6443"]},
+            {"src": ["tag:bouquet-bouquet"], "dst": ["tag:bouquet-bouquet"], "ip": ["*"]},
+        ],
     }"#;
 
-    #[test]
-    fn a_policy_with_owner_and_grant_is_fine() {
-        assert!(policy(GOOD, "bouquet").iter().all(|finding| finding.code.is_none()));
+    fn judged(text: &str, tag: &str) -> Vec<Finding> {
+        super::judged(&Policy::read(text).unwrap(), tag)
     }
 
     #[test]
-    fn what_is_missing_for_another_cluster_is_printed_to_be_pasted() {
-        let findings = policy(GOOD, "garden");
+    fn a_policy_with_owner_and_grants_is_fine() {
+        assert!(judged(GOOD, "tag:bouquet-bouquet").iter().all(|finding| finding.code.is_none()));
+    }
+
+    #[test]
+    fn what_is_missing_is_printed_as_it_would_stand_in_the_policy() {
+        let findings = judged(GOOD, "tag:bouquet-garden");
         assert!(findings.iter().all(|finding| finding.fatal), "{findings:?}");
-        assert!(findings[0].help.as_deref().unwrap().contains(r#""tag:bouquet-garden": ["autogroup:admin"]"#));
+        let help: Vec<&str> = findings.iter().filter_map(|finding| finding.help.as_deref()).collect();
+        assert!(help[0].contains(r#""tag:bouquet-garden": ["autogroup:admin"]"#), "{help:?}");
+        let grant = r#"{"src": ["autogroup:admin"], "dst": ["tag:bouquet-garden"], "ip": ["tcp:50000", "tcp:6443"]}"#;
+        assert!(help[1].contains(grant), "{help:?}");
+        assert!(help[2].contains(r#""udp:4789""#), "{help:?}");
     }
 
     #[test]
-    fn a_slash_in_a_string_begins_no_comment() {
-        assert_eq!(plain_json(r#"{"a": "http://x\"//", }"#), r#"{"a": "http://x\"//"}"#);
+    fn rules_that_are_not_understood_stop_nothing() {
+        let text = r#"{"tagOwners": {"tag:a": []}, "acls": [{"action": "accept", "src": ["*"], "dst": ["nodes:*"]}]}"#;
+        let findings = judged(text, "tag:a");
+        assert!(findings.iter().skip(1).all(|finding| finding.code.is_some() && !finding.fatal), "{findings:?}");
     }
 }

@@ -6,6 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use wire::{Line, Secret};
 
+/// The variables that hold the credential.
+pub(super) const API_KEY: &str = "TAILSCALE_API_KEY";
+pub(super) const CLIENT_ID: &str = "TAILSCALE_OAUTH_CLIENT_ID";
+pub(super) const CLIENT_SECRET: &str = "TAILSCALE_OAUTH_CLIENT_SECRET";
+
 /// A token is not used in its last minutes: a call made with it must still find it good.
 const MARGIN: Duration = Duration::from_mins(5);
 
@@ -33,6 +38,14 @@ struct Token {
 impl Tokens {
     pub(super) fn new(credential: Credential) -> Self {
         Tokens { credential, last: Mutex::new(None) }
+    }
+
+    /// The variable that the credential is from, to be named when it is refused.
+    pub(super) fn variable(&self) -> &'static str {
+        match self.credential {
+            Credential::ApiKey(_) => API_KEY,
+            Credential::OAuth { .. } => CLIENT_SECRET,
+        }
     }
 
     /// What goes after `Bearer`.

@@ -3,6 +3,7 @@ use super::resource::cloud;
 use crate::site::Site;
 use crate::{Error, deadline, nodes};
 use clouds::{Found, Given, Image, Power, State, Wanted};
+use plan::{BOOTSTRAP_LABEL, FORMED_LABEL, Formation};
 use spec::FirstContact;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,7 +21,7 @@ pub(super) async fn launch(
     let user_data = match contact {
         FirstContact::UserData => {
             let key = mesh::mint_key(site, node).await?;
-            Some(nodes::user_data(&site.reach, &site.subject, node, &wanted.key.cloud, &key)?)
+            Some(nodes::user_data(&site.reach, &site.subject, node, &wanted.key.cloud, &site.observed.devices, &key)?)
         }
         FirstContact::Maintenance => None,
     };
@@ -30,14 +31,31 @@ pub(super) async fn launch(
     }
     match cloud.create(&site.reach.line, wanted, &given).await {
         Ok(found) => {
-            site.remember(found);
-            Ok(())
+            site.remember(found.clone());
+            bear_marks(site, found).await
         }
         Err(error) => {
             mesh::drop_keys(site, node).await?;
             Err(error.into())
         }
     }
+}
+
+/// A machine that comes to a formed cluster bears the cluster's marks too, so that they outlive the others.
+async fn bear_marks(site: &Arc<Site>, mut found: Found) -> Result<(), Error> {
+    let (formed, machine) = match site.observed.formation() {
+        Formation::Formed(machine) => (true, machine),
+        Formation::Begun(machine) => (false, machine),
+        Formation::Unborn => return Ok(()),
+    };
+    for (label, applies) in [(BOOTSTRAP_LABEL, true), (FORMED_LABEL, formed)] {
+        if applies {
+            cloud(site, &found.key.cloud)?.mark(&site.reach.line, &found, label, &machine).await?;
+            found.labels.insert(label.to_owned(), machine.clone());
+        }
+    }
+    site.remember(found);
+    Ok(())
 }
 
 /// Switches a machine on and waits until the cloud says so.
@@ -79,7 +97,8 @@ pub(super) async fn introduce(site: &Arc<Site>, node: &str, address: Option<IpAd
                     Some(key) => key.clone(),
                     None => key.insert(mesh::mint_key(site, node).await?).clone(),
                 };
-                let config = nodes::config(&site.reach, &site.subject, node, platform.as_deref(), Some(&key))?;
+                let devices = &site.observed.devices;
+                let config = nodes::config(&site.reach, &site.subject, node, platform.as_deref(), devices, Some(&key))?;
                 match client.apply_configuration(&config, talos::ApplyMode::Auto, false).await {
                     Ok(_) => return Ok(()),
                     Err(error) if !nodes::is_transient(&error) => return Err(error.into()),

@@ -113,22 +113,19 @@ pub(super) async fn await_ready(site: &Arc<Site>, node: &str) -> Result<(), Erro
     }
 }
 
-/// Brings a running node's configuration to what the file says; without a reboot where Talos can.
+/// Brings a running node's configuration to what the file says; without a reboot where Talos can. A node that has only
+/// just joined may not answer yet: a worker's API waits for a certificate from a control plane.
 pub(super) async fn configure(site: &Arc<Site>, node: &str) -> Result<(), Error> {
     let client = nodes::client(&site.reach, &site.subject, device(site, node).await?)?;
-    let platform = site.machine(node).map(|found| found.key.cloud);
-    let actual = client.machine_config().await?;
-    let key = talos::auth_key_of(&actual);
-    let config = nodes::config(&site.reach, &site.subject, node, platform.as_deref(), key.as_ref())?;
-    client.apply_configuration(&config, talos::ApplyMode::Auto, false).await?;
     let time = site.reach.line.time();
     let began = time.now();
     loop {
         let waited = time.now().duration_since(began).unsigned_abs();
-        if let Ok(actual) = client.machine_config().await
-            && nodes::config_differences(&config, &actual)?.is_empty()
-        {
-            return Ok(());
+        match take_on(site, node, &client).await {
+            Ok(true) => return Ok(()),
+            Err(Error::Node(error)) if !nodes::is_transient(&error) => return Err(error.into()),
+            Ok(false) | Err(Error::Node(_)) => {}
+            Err(other) => return Err(other),
         }
         if waited > deadline::CONFIGURE {
             return Err(Error::Late {
@@ -140,6 +137,20 @@ pub(super) async fn configure(site: &Arc<Site>, node: &str) -> Result<(), Error>
         }
         time.sleep(Pace::NODE.next(waited)).await;
     }
+}
+
+/// Whether the node's configuration is what it should be; if not, the node is told.
+async fn take_on(site: &Arc<Site>, node: &str, client: &talos::Client) -> Result<bool, Error> {
+    let platform = site.machine(node).map(|found| found.key.cloud);
+    let actual = client.machine_config().await?;
+    let key = talos::auth_key_of(&actual);
+    let devices = devices(site, Duration::from_mins(1)).await?;
+    let config = nodes::config(&site.reach, &site.subject, node, platform.as_deref(), &devices, key.as_ref())?;
+    if nodes::config_differences(&config, &actual)?.is_empty() {
+        return Ok(true);
+    }
+    client.apply_configuration(&config, talos::ApplyMode::Auto, false).await?;
+    Ok(false)
 }
 
 /// Cordons a node and evicts what runs on it.

@@ -58,7 +58,12 @@ impl Boot {
 
     /// Writes on the console and into the kernel log.
     pub(super) fn say(&self, line: impl Into<String>) -> Option<()> {
-        self.with(|state| machine::console(state, self.id, line))
+        self.with(|state| {
+            machine::console(state, self.id, line);
+            if let Some(node) = node_mut(state, self.id) {
+                node.touch();
+            }
+        })
     }
 
     /// The name that stages and faults know the node by: its host name, else the machine's.
@@ -152,7 +157,7 @@ fn start(boot: &Boot, system: crate::factory::DiskImage) -> Option<()> {
             bootstrap: false,
             kube_api: None,
             kube_tls: None,
-            node_ready: Err("the kubelet has not registered its node".into()),
+            ready: Err("the kubelet has not registered its node".into()),
             cni_due: false,
             locked: false,
             started,
@@ -186,14 +191,22 @@ async fn bring_up(boot: &Boot, config: &Arc<Config>) -> Option<()> {
 /// Makes a configuration the active one: host name, services that it brings.
 pub(super) fn adopt(boot: &Boot, config: &Arc<Config>) -> Option<()> {
     boot.with(|state| {
-        let machine = state.machines.get(&boot.id).map(|machine| machine.vendor_id.clone()).unwrap_or_default();
+        let Some(machine) = state.machines.get(&boot.id) else { return };
+        let (vendor, name, id) = (machine.vendor, machine.name.clone(), machine.vendor_id.clone());
         let now = state.now();
         let Some(node) = node_mut(state, boot.id) else { return };
-        // Without a name of its own a node gets a stable one, made of its machine id.
-        let hostname = config.hostname.clone().unwrap_or_else(|| generated(&machine));
+        // Without a name in the configuration: the one that the platform's metadata tells, else one made of the id.
+        let at_home = source::is_at_home(&node.system.platform, vendor);
+        let hostname = config.hostname.clone().unwrap_or_else(|| if at_home { name } else { generated(&id) });
         node.hostname = hostname.split('.').next().unwrap_or_default().to_lowercase();
         node.config = Some(config.clone());
         node.config_version += 1;
+        // A control plane issues from the authority that stands there now; a worker keeps what trustd gave it.
+        if let (Some(complete), Apid::Up { issuer, .. }) = (&config.complete, &mut node.apid)
+            && complete.control_plane
+        {
+            issuer.clone_from(&complete.ca);
+        }
         node.services_of_config(now);
         node.touch();
     })

@@ -4,7 +4,10 @@
 //! kept here is what the simulated node acts on; the bytes are kept too, since the API hands them back.
 
 mod shape;
+mod v1alpha1;
 mod validate;
+
+pub(super) use v1alpha1::Complete;
 
 use super::subnet::Subnet;
 use bytes::Bytes;
@@ -18,6 +21,9 @@ pub(super) enum ConfigError {
     /// Not YAML, or not a stream of mappings.
     #[error("decode error: {0}")]
     Syntax(String),
+    /// No document at all.
+    #[error("config not found")]
+    Empty,
     /// A document that cannot be decoded.
     #[error("error decoding document v1alpha1/{kind}/{name}: {reason}")]
     Document { kind: String, name: String, reason: String },
@@ -61,40 +67,6 @@ pub(super) struct PemPair {
     pub key: Option<Vec<u8>>,
 }
 
-/// What the v1alpha1 document says.
-#[derive(Clone, Debug)]
-pub(super) struct Complete {
-    pub control_plane: bool,
-    /// trustd's token.
-    pub token: String,
-    pub ca: PemPair,
-    pub accepted_cas: Vec<Vec<u8>>,
-    pub cert_sans: Vec<String>,
-    pub node_ip_subnets: Vec<Subnet>,
-    /// Without `v`.
-    pub kubelet: String,
-    pub labels: BTreeMap<String, String>,
-    pub kube_prism: bool,
-    pub endpoint: (String, u16),
-    pub cluster_id: String,
-    pub cluster_secret: String,
-    pub cluster_name: String,
-    /// The kubelets' bootstrap token.
-    pub bootstrap_token: String,
-    pub kube_ca: PemPair,
-    pub etcd_ca: PemPair,
-    pub etcd_subnets: Vec<Subnet>,
-    /// Without `v`.
-    pub kubernetes: String,
-    pub api_sans: Vec<String>,
-    pub pod_and_service_subnets: Vec<Subnet>,
-    /// `flannel`, `custom`, `none`.
-    pub cni: String,
-    pub flannel_args: Vec<String>,
-    pub discovery: bool,
-    pub schedulable: bool,
-}
-
 impl Config {
     /// Reads and validates. `talos` is the version of the node that reads, without `v`.
     pub(super) fn read(bytes: &Bytes, talos: &str) -> Result<Config, ConfigError> {
@@ -111,7 +83,7 @@ impl Config {
         let in_machine = || v1alpha1.and_then(|document| text_at(document, "/machine/network/hostname"));
         Ok(Config {
             bytes: bytes.clone(),
-            complete: v1alpha1.map(complete),
+            complete: v1alpha1.map(v1alpha1::read),
             hostname: hostname.or_else(in_machine).filter(|name| !name.is_empty()),
             extensions: of_kind("ExtensionServiceConfig").map(extension).collect(),
             ingress_blocked: of_kind("NetworkDefaultActionConfig")
@@ -141,9 +113,11 @@ fn sort(documents: Vec<Value>, minor: u32) -> Result<Vec<(String, Value)>, Confi
         let refuse = |kind: &str, reason: String| {
             Err(ConfigError::Document { kind: kind.to_owned(), name: name.clone(), reason })
         };
-        let is_v1alpha1 = kind.is_empty()
-            && ["machine", "cluster", "debug", "persist", "version"].iter().any(|key| document.get(key).is_some());
-        let kind = match (is_v1alpha1, kind.is_empty(), text_at(&document, "/apiVersion").as_deref()) {
+        let api = text_at(&document, "/apiVersion");
+        let own_key = ["machine", "cluster", "debug", "persist"].iter().any(|key| document.get(key).is_some());
+        let is_v1alpha1 =
+            kind.is_empty() && (own_key || api.as_deref() == Some("v1alpha1") || document.get("version").is_some());
+        let kind = match (is_v1alpha1, kind.is_empty(), api.as_deref()) {
             (true, ..) => "v1alpha1".to_owned(),
             (_, true, _) => return refuse("v1alpha1", "missing kind".into()),
             (_, _, None) => return refuse(&kind, "missing apiVersion".into()),
@@ -158,7 +132,7 @@ fn sort(documents: Vec<Value>, minor: u32) -> Result<Vec<(String, Value)>, Confi
         }
         sorted.push((kind, document));
     }
-    if sorted.is_empty() { Err(ConfigError::Syntax("no configuration documents provided".into())) } else { Ok(sorted) }
+    if sorted.is_empty() { Err(ConfigError::Empty) } else { Ok(sorted) }
 }
 
 /// A scalar as text, as YAML decoders of Go take it.
@@ -176,14 +150,6 @@ pub(super) fn texts_at(document: &Value, pointer: &str) -> Vec<String> {
     items.filter_map(|item| text_at(item, "")).collect()
 }
 
-fn flag(document: &Value, pointer: &str) -> Option<bool> {
-    document.pointer(pointer).and_then(Value::as_bool)
-}
-
-fn subnets(document: &Value, pointer: &str) -> Vec<Subnet> {
-    texts_at(document, pointer).iter().filter_map(|text| Subnet::read(text)).collect()
-}
-
 /// PEM out of the base64 that configurations wrap it in.
 pub(super) fn pem_at(document: &Value, pointer: &str) -> Option<Vec<u8>> {
     use base64::Engine as _;
@@ -191,70 +157,33 @@ pub(super) fn pem_at(document: &Value, pointer: &str) -> Option<Vec<u8>> {
     base64::engine::general_purpose::STANDARD.decode(text.trim()).ok()
 }
 
-fn pair(document: &Value, pointer: &str) -> PemPair {
-    PemPair { crt: pem_at(document, &format!("{pointer}/crt")), key: pem_at(document, &format!("{pointer}/key")) }
-}
-
-/// Host and port of `https://host:port`; the port is 443 where none stands there.
-pub(super) fn endpoint(url: &str) -> Option<(String, u16)> {
-    let uri: http::Uri = url.parse().ok()?;
-    let host = uri.host()?.trim_start_matches('[').trim_end_matches(']');
-    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("http") { 80 } else { 443 });
-    (!host.is_empty()).then(|| (host.to_owned(), port))
-}
-
-/// The version in an image reference's tag, without `v`.
-fn tag(document: &Value, pointer: &str) -> Option<String> {
-    let image = text_at(document, pointer)?;
-    let image = image.split('@').next()?;
-    let (_, tag) = image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/'))?;
-    Some(tag.trim_start_matches('v').to_owned())
-}
-
-fn complete(document: &Value) -> Complete {
-    let text = |pointer: &str| text_at(document, pointer).unwrap_or_default();
-    let service_and_pods =
-        ["podSubnets", "serviceSubnets"].map(|key| subnets(document, &format!("/cluster/network/{key}")));
-    let labels = document.pointer("/machine/nodeLabels").and_then(Value::as_object).into_iter().flatten();
-    let listen_or = |key: &str| subnets(document, &format!("/cluster/etcd/{key}"));
-    let etcd_subnets = match listen_or("advertisedSubnets") {
-        some if !some.is_empty() => some,
-        _ => Subnet::read(&text("/cluster/etcd/subnet")).into_iter().collect(),
+/// Host and port of `https://host:port`; the port is 443 where none stands there. The error is Talos's.
+pub(super) fn endpoint(url: &str) -> Result<(String, u16), &'static str> {
+    let (scheme, rest) = url.split_once("://").ok_or("hostname must not be blank")?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port.strip_prefix(':')),
+        None if authority.matches(':').count() > 2 => return Err("IPv6 addresses MUST be enclosed by square brackets"),
+        None => authority.split_once(':').map_or((authority, None), |(host, port)| (host, Some(port))),
     };
-    Complete {
-        control_plane: matches!(text("/machine/type").as_str(), "controlplane" | "init"),
-        token: text("/machine/token"),
-        ca: pair(document, "/machine/ca"),
-        accepted_cas: accepted(document, "/machine/acceptedCAs"),
-        cert_sans: texts_at(document, "/machine/certSANs"),
-        node_ip_subnets: subnets(document, "/machine/kubelet/nodeIP/validSubnets"),
-        kubelet: tag(document, "/machine/kubelet/image").unwrap_or_else(|| validate::KUBERNETES_DEFAULT.to_owned()),
-        labels: labels.map(|(key, value)| (key.clone(), text_at(value, "").unwrap_or_default())).collect(),
-        kube_prism: flag(document, "/machine/features/kubePrism/enabled").unwrap_or(false),
-        endpoint: endpoint(&text("/cluster/controlPlane/endpoint")).unwrap_or_default(),
-        cluster_id: text("/cluster/id"),
-        cluster_secret: text("/cluster/secret"),
-        cluster_name: text("/cluster/clusterName"),
-        bootstrap_token: text("/cluster/token"),
-        kube_ca: pair(document, "/cluster/ca"),
-        etcd_ca: pair(document, "/cluster/etcd/ca"),
-        etcd_subnets,
-        kubernetes: tag(document, "/cluster/apiServer/image")
-            .unwrap_or_else(|| validate::KUBERNETES_DEFAULT.to_owned()),
-        api_sans: texts_at(document, "/cluster/apiServer/certSANs"),
-        pod_and_service_subnets: service_and_pods.concat(),
-        cni: Some(text("/cluster/network/cni/name")).filter(|name| !name.is_empty()).unwrap_or("flannel".into()),
-        flannel_args: texts_at(document, "/cluster/network/cni/flannel/extraArgs"),
-        discovery: document.pointer("/cluster/discovery").is_some()
-            && flag(document, "/cluster/discovery/enabled").unwrap_or(true)
-            && !flag(document, "/cluster/discovery/registries/service/disabled").unwrap_or(false),
-        schedulable: flag(document, "/cluster/allowSchedulingOnControlPlanes").unwrap_or(false),
+    if host.is_empty() {
+        return Err("hostname must not be blank");
     }
-}
-
-fn accepted(document: &Value, pointer: &str) -> Vec<Vec<u8>> {
-    let items = document.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
-    items.filter_map(|item| pem_at(item, "/crt")).collect()
+    let port = match port.filter(|port| !port.is_empty()) {
+        None => {
+            if scheme == "http" {
+                80
+            } else {
+                443
+            }
+        }
+        Some(port) => {
+            let number: u64 = port.parse().map_err(|_| "port number must be numeric")?;
+            u16::try_from(number).ok().filter(|port| *port > 0).ok_or("port number must be between 1 and 65535")?
+        }
+    };
+    Ok((host.to_owned(), port))
 }
 
 fn extension(document: &Value) -> (String, BTreeMap<String, String>) {

@@ -170,11 +170,14 @@ fn keep(state: &mut State, id: MachineId, membership: Membership) -> Membership 
     membership
 }
 
-/// Joins through a control plane that discovery knows, if one serves etcd, has quorum and no other learner.
+/// Joins through a control plane that discovery or the endpoint knows, if one serves etcd, has quorum and no learner.
 async fn join(boot: &Boot, complete: &Complete, address: IpAddr) -> Option<Option<Membership>> {
     let peers = boot.with(|state| {
-        let others = trust::members(state, boot.id).into_iter();
-        let found = others.filter_map(|other| {
+        let mut others = trust::members(state, boot.id);
+        let by_name = trust::resolve(state, boot.id, &complete.endpoint.0);
+        others.extend(by_name.into_iter().filter_map(|address| trust::machine_at(state, address)));
+        others.retain(|other| *other != boot.id);
+        let found = others.into_iter().filter_map(|other| {
             let (cluster, membership) = of(state, other)?;
             let member = cluster.members.get(&membership.member).filter(|member| member.alive && !member.learner)?;
             Some((membership.cluster, member.address))
@@ -198,7 +201,9 @@ async fn join(boot: &Boot, complete: &Complete, address: IpAddr) -> Option<Optio
             // A member of the same name is one that this machine replaces.
             let stale: Vec<u64> =
                 found.members.iter().filter(|(_, member)| member.hostname == hostname).map(|(id, _)| *id).collect();
-            stale.into_iter().for_each(|member| drop(found.remove(member)));
+            for member in stale {
+                found.remove(member);
+            }
             let member = Member { machine: boot.id, hostname, address, learner: true, alive: false };
             found.members.insert(member_id, member);
             Some(keep(state, boot.id, Membership { cluster, member: member_id }))
@@ -251,7 +256,7 @@ async fn serve_kubernetes(boot: &Boot, membership: Membership) -> Option<()> {
         machine::console(state, boot.id, "[talos] rendered new static pod {\"id\": \"kube-apiserver\"}");
         if let Some(node) = node_mut(state, boot.id) {
             node.kube_api = Some((kube, router));
-            node.touch();
+            node.publish_status();
         }
     })
 }

@@ -42,12 +42,12 @@ pub(super) async fn run(boot: &Boot) -> Option<()> {
         Some(cluster)
     });
     let cluster = cluster.await?;
-    report(boot, &complete, cluster, address)?;
+    report(boot, cluster, address)?;
     boot.stage("node-ready", async {
         // flannel's pod: its image, its init containers, the CNI configuration it writes.
         boot.takes("cni", 5_000, 9_000).await?;
         boot.node(|node| node.cni_due = true)?;
-        while !report(boot, &complete, cluster, address)? {
+        while !report(boot, cluster, address)? {
             boot.pause(REPORT_S).await?;
         }
         Some(())
@@ -55,7 +55,7 @@ pub(super) async fn run(boot: &Boot) -> Option<()> {
     .await?;
     loop {
         boot.pause(REPORT_S).await?;
-        report(boot, &complete, cluster, address)?;
+        report(boot, cluster, address)?;
     }
 }
 
@@ -78,7 +78,7 @@ async fn admitted(boot: &Boot, complete: &Complete) -> Option<ClusterId> {
             boot.with(|state| {
                 let now = state.now();
                 if let Some(node) = node_mut(state, boot.id) {
-                    node.node_ready = Err(format!("node is not registered: {why}"));
+                    node.ready = Err(format!("node is not registered: {why}"));
                     node.service("kubelet", "Running", &why, now);
                     node.touch();
                 }
@@ -125,20 +125,19 @@ fn let_in(boot: &Boot, complete: &Complete, there: u64, cluster: ClusterId) -> R
 }
 
 /// Reports the node if an API server can be reached; whether the node is ready.
-fn report(boot: &Boot, complete: &Complete, cluster: ClusterId, address: IpAddr) -> Option<bool> {
+fn report(boot: &Boot, cluster: ClusterId, address: IpAddr) -> Option<bool> {
     boot.with(|state| {
         let ready = readiness(state, boot.id, cluster, address);
         let is_ready = ready.is_ok();
-        if let Some(node) = node_mut(state, boot.id).filter(|node| node.node_ready != ready) {
-            node.node_ready = ready;
+        if let Some(node) = node_mut(state, boot.id).filter(|node| node.ready != ready) {
+            node.ready = ready;
             node.publish_status();
-            let (name, ready) = (node.hostname.clone(), node.node_ready.clone());
+            let (name, ready) = (node.hostname.clone(), node.ready.clone());
             state.note(format_args!("node {name}: {}", ready.map_or("not ready", |()| "ready")));
         }
-        if served(state, cluster) {
-            if let Some(report) = describe(state, boot.id, complete, address) {
-                kube::kubelet_reports(&boot.world, state, cluster, &report);
-            }
+        let told = served(state, cluster).then(|| describe(state, boot.id, address)).flatten();
+        if let Some(told) = told {
+            kube::kubelet_reports(&boot.world, state, cluster, &told);
         }
         is_ready
     })
@@ -173,9 +172,11 @@ fn readiness(state: &State, id: u64, cluster: ClusterId, address: IpAddr) -> Res
     Ok(())
 }
 
-fn describe(state: &State, id: u64, complete: &Complete, address: IpAddr) -> Option<NodeReport> {
+/// What the kubelet tells, from the configuration as it is now.
+fn describe(state: &State, id: u64, address: IpAddr) -> Option<NodeReport> {
     let machine = state.machines.get(&id)?;
     let here = node(state, id)?;
+    let complete = here.complete()?;
     let mut labels = complete.labels.clone();
     let mut taints = Vec::new();
     let arch = match machine.arch {
@@ -211,6 +212,6 @@ fn describe(state: &State, id: u64, complete: &Complete, address: IpAddr) -> Opt
         memory_mib: machine.memory_mib,
         boot_id: here.boot_id.clone(),
         control_plane: complete.control_plane,
-        ready: here.node_ready.clone(),
+        ready: here.ready.clone(),
     })
 }

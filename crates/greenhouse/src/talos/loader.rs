@@ -61,7 +61,9 @@ fn shell(state: &mut State, id: machine::MachineId, why: &str) {
 /// The system that the disk holds now: the image's, unless Talos has upgraded itself since it was written.
 fn installed(state: &mut State, id: machine::MachineId, image: DiskImage) -> DiskImage {
     let written = state.machines.get(&id).map(|machine| machine.disk.clone()).unwrap_or_default();
-    let known = state.talos.disks.get(&id).filter(|disk| disk.written == written);
+    // The very same bytes, not equal ones: whoever writes the same image again has wiped what was there.
+    let same = |disk: &&Disk| disk.written.as_ptr() == written.as_ptr() && disk.written.len() == written.len();
+    let known = state.talos.disks.get(&id).filter(same);
     if let Some(disk) = known {
         return disk.system.clone();
     }

@@ -32,7 +32,7 @@ pub(super) fn endpoint(world: &World, state: &mut State, id: MachineId, source: 
             let router = node(state, id)?.api.clone();
             Some((tls, Serves::Http(router)))
         }),
-        50_001 => node(state, id).filter(|here| here.services.runs("trustd")).is_some().then_some(()).and_then(|()| {
+        50_001 => node(state, id).filter(|here| here.services.runs("trustd")).map(|_| ()).and_then(|()| {
             // trustd speaks gRPC to Talos nodes alone; they check it and take their certificate in `trust`.
             let tls = certificate(world, state, id, Which::Trustd)?;
             Some((tls, Serves::Http(Router::new())))
@@ -129,8 +129,8 @@ fn certificate(world: &World, state: &mut State, id: MachineId, which: Which) ->
         valid: VALID,
     };
     let mut rng = world.rng(&format!("certificate {id} {} {}", which as u8, now.as_second()));
-    let issued = pki::issue(&issuer, &asked, &mut rng, now)?;
-    let tls = Arc::new(OwnTls { chain: issued.chain, key: issued.key, clients });
+    let made = pki::issue(&issuer, &asked, &mut rng, now)?;
+    let tls = Arc::new(OwnTls { chain: made.chain, key: made.key, clients });
     let fresh = Cached { tls: tls.clone(), since: now, names };
     match (&mut node_mut(state, id)?.apid, which) {
         (Apid::Up { tls, .. }, Which::Apid) => *tls = Some(fresh),

@@ -106,10 +106,10 @@ fn task(boot: &Boot, name: &str, actor: &str) -> Option<()> {
 /// Takes the machine's member out of its cluster and empties its data directory.
 pub(super) fn leave_etcd(state: &mut crate::world::State, id: machine::MachineId) {
     let membership = etcd::of(state, id).map(|(_, membership)| membership);
-    if let Some(membership) = membership {
-        if let Some(cluster) = state.talos.etcd.get_mut(&membership.cluster) {
-            cluster.remove(membership.member);
-        }
+    if let Some(membership) = membership
+        && let Some(cluster) = state.talos.etcd.get_mut(&membership.cluster)
+    {
+        cluster.remove(membership.member);
     }
     if let Some(disk) = state.talos.disks.get_mut(&id) {
         disk.etcd = None;
@@ -131,9 +131,7 @@ fn erase(state: &mut crate::world::State, id: machine::MachineId, wipe: Wipe) {
             disk.etcd = None;
         }
     }
-    if wipe.all {
-        if let Some(machine) = state.machines.get_mut(&id) {
-            machine.disk = Bytes::new();
-        }
+    if let Some(machine) = state.machines.get_mut(&id).filter(|_| wipe.all) {
+        machine.disk = Bytes::new();
     }
 }

@@ -125,7 +125,7 @@ pub(super) fn unmet(node: &Node) -> Vec<(&'static str, String)> {
     if node.is_control_plane() && node.kube_api.is_none() {
         unmet.push(("staticPods", "kube-system/kube-apiserver not ready".into()));
     }
-    if let Err(why) = &node.node_ready {
+    if let Err(why) = &node.ready {
         unmet.push(("nodeReady", why.clone()));
     }
     unmet

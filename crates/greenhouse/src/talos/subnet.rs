@@ -13,14 +13,11 @@ pub(super) struct Subnet {
 impl Subnet {
     pub(super) fn read(text: &str) -> Option<Self> {
         let (negated, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
-        let (base, bits) = match text.split_once('/') {
-            Some((base, bits)) => (base.parse::<IpAddr>().ok()?, bits.parse().ok()?),
-            None => {
-                let base: IpAddr = text.parse().ok()?;
-                (base, if base.is_ipv4() { 32 } else { 128 })
-            }
-        };
-        (bits <= if base.is_ipv4() { 32 } else { 128 }).then_some(Subnet { negated, base, bits })
+        let (base, bits) = text.split_once('/').map_or((text, None), |(base, bits)| (base, Some(bits)));
+        let base: IpAddr = base.parse().ok()?;
+        let most = if base.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Some(most), |bits| bits.parse().ok())?;
+        (bits <= most).then_some(Subnet { negated, base, bits })
     }
 
     /// Whether the address lies in the range, whatever the sign.

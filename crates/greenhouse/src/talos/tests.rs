@@ -2,4 +2,6 @@
 
 mod boot;
 mod calls;
+mod configs;
+mod mesh;
 mod rig;

@@ -110,11 +110,15 @@ pub(super) fn resolve(state: &mut State, id: MachineId, host: &str) -> Vec<IpAdd
 /// Nodes that the discovery service tells this one about: those that publish under the same cluster id and can read
 /// what it publishes, for which they need the same secret.
 pub(super) fn members(state: &State, id: MachineId) -> Vec<MachineId> {
-    let publishes = |complete: &&Complete| complete.discovery && !complete.cluster_id.is_empty();
+    // What is published is sealed with the secret, a 32-byte key: another length seals nothing.
+    let publishes =
+        |complete: &&Complete| complete.discovery && !complete.cluster_id.is_empty() && complete.has_discovery_key();
     let Some(own) = node(state, id).and_then(super::Node::complete).filter(publishes) else { return Vec::new() };
     let same = |other: &&Complete| other.cluster_id == own.cluster_id && other.cluster_secret == own.cluster_secret;
     let others = state.machines.keys().copied().filter(|other| *other != id);
     others
-        .filter(|other| node(state, *other).and_then(super::Node::complete).filter(publishes).filter(same).is_some())
+        .filter(|other| {
+            node(state, *other).and_then(super::Node::complete).filter(publishes).as_ref().is_some_and(same)
+        })
         .collect()
 }

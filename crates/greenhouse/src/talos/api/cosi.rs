@@ -124,21 +124,19 @@ fn event(kind: EventType, resource: Option<wire::Resource>, old: Option<wire::Re
 /// By id: the resource as it is, or a tombstone. By kind: everything, if the contents were asked for.
 fn first(now: &Seen, definition: &Definition, only: Option<&str>, bootstrap: bool) -> Vec<wire::Event> {
     if let Some(only) = only {
-        return match now.get(only) {
-            Some(resource) => vec![event(EventType::Created, Some(resource.clone()), None)],
-            None => {
-                let metadata = wire::Metadata {
-                    namespace: definition.namespace.into(),
-                    r#type: definition.kind.into(),
-                    id: only.to_owned(),
-                    version: "undefined".into(),
-                    phase: "running".into(),
-                    ..wire::Metadata::default()
-                };
-                let tombstone = wire::Resource { metadata: Some(metadata), spec: None };
-                vec![event(EventType::Destroyed, Some(tombstone), None)]
-            }
+        let Some(resource) = now.get(only) else {
+            let metadata = wire::Metadata {
+                namespace: definition.namespace.into(),
+                r#type: definition.kind.into(),
+                id: only.to_owned(),
+                version: "undefined".into(),
+                phase: "running".into(),
+                ..wire::Metadata::default()
+            };
+            let tombstone = wire::Resource { metadata: Some(metadata), spec: None };
+            return vec![event(EventType::Destroyed, Some(tombstone), None)];
         };
+        return vec![event(EventType::Created, Some(resource.clone()), None)];
     }
     if !bootstrap {
         return Vec::new();

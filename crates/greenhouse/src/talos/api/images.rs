@@ -62,14 +62,13 @@ impl LifecycleService for Api {
         let free = self.look(|state| {
             let node = super::super::node_mut(state, self.boot.id)?;
             let free = !std::mem::replace(&mut node.locked, true);
+            let before = node.stage;
             if free {
                 node.set_stage(Stage::Upgrading);
             }
-            Some(free)
+            free.then_some(before)
         })?;
-        if free != Some(true) {
-            return Err(Status::failed_precondition("another lifecycle operation is in progress"));
-        }
+        let before = free.ok_or_else(|| Status::failed_precondition("another lifecycle operation is in progress"))?;
         let reference = request.into_inner().source.unwrap_or_default().image_name;
         let (tell, told) = tokio::sync::oneshot::channel();
         let here = self.clone();
@@ -79,7 +78,7 @@ impl LifecycleService for Api {
             let installed = here.install(&reference);
             here.boot.node(|node| {
                 node.locked = false;
-                node.set_stage(Stage::Running);
+                node.set_stage(before);
             })?;
             let _nobody_listens = tell.send(installed);
             Some(())

@@ -21,7 +21,7 @@ impl Api {
         let read = move |state: &crate::world::State, from: usize| {
             let console = state.machines.get(&id).map(|machine| machine.console.clone()).unwrap_or_default();
             let end = console.len();
-            (console.into_iter().skip(from).map(data).collect(), end)
+            (console.iter().skip(from).map(data).collect(), end)
         };
         self.look(|_| ())?;
         Ok(lines(&self.boot, 0, follow, read))
@@ -41,7 +41,7 @@ impl Api {
                 node(state, id).and_then(|node| node.services.get(&service)).map(super::super::services::Service::log);
             let log = log.unwrap_or_default();
             let end = log.len();
-            (log.into_iter().skip(from).map(data).collect(), end)
+            (log.iter().skip(from).map(data).collect(), end)
         };
         Ok(lines(&self.boot, from, request.follow, read))
     }
@@ -149,7 +149,7 @@ fn tar(name: &str, content: &[u8]) -> Vec<u8> {
     tar
 }
 
-fn data(line: String) -> Data {
+fn data(line: &String) -> Data {
     Data { metadata: None, bytes: format!("{line}\n").into_bytes() }
 }
 
@@ -196,15 +196,12 @@ pub(super) fn follow<T: Send + 'static>(
             let (found, next) = (at.read)(state, from);
             (!wait || !found.is_empty()).then_some((found, next))
         });
-        let batch = match found.await {
-            Some((found, next)) => {
-                at.from = next;
-                found.into_iter().map(Ok).collect()
-            }
-            None => {
-                at.over = true;
-                vec![Err(Status::unavailable("error reading from server: connection reset by peer"))]
-            }
+        let batch = if let Some((found, next)) = found.await {
+            at.from = next;
+            found.into_iter().map(Ok).collect()
+        } else {
+            at.over = true;
+            vec![Err(Status::unavailable("error reading from server: connection reset by peer"))]
         };
         at.first = false;
         Some((stream::iter(batch), at))

@@ -72,13 +72,11 @@ fn fits(shape: &Shape, value: &Value, path: &str, unknown: &mut Vec<String>) -> 
             let Some(fields) = shapes().named.get(name) else { return Ok(()) };
             map.iter().try_for_each(|(key, item)| {
                 let path = format!("{path}.{key}");
-                match fields.get(key.as_str()) {
-                    Some(shape) => fits(shape, item, &path, unknown),
-                    None => {
-                        unknown.push(path);
-                        Ok(())
-                    }
-                }
+                let Some(shape) = fields.get(key.as_str()) else {
+                    unknown.push(path);
+                    return Ok(());
+                };
+                fits(shape, item, &path, unknown)
             })
         }
         (Shape::Map(_) | Shape::Named(_), _) => wrong("a mapping"),

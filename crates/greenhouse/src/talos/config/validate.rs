@@ -1,6 +1,8 @@
 //! The rules of Talos's `Validate` that a configuration for cloud machines can break, with Talos's own words.
 
-use super::{Subnet, endpoint, minor, pem_at, port_range, text_at, texts_at};
+mod documents;
+
+use super::{Subnet, endpoint, minor, pem_at, text_at, texts_at};
 use serde_json::Value;
 
 /// What Talos 1.14 runs where the configuration names no version.
@@ -8,9 +10,6 @@ pub(super) const KUBERNETES_DEFAULT: &str = "1.37.1";
 
 /// Talos 1.x → Kubernetes 1.low–1.high that it runs (Talos's own compatibility check).
 const KUBERNETES: &[(u32, u32, u32)] = &[(12, 30, 35), (13, 31, 36), (14, 32, 37), (15, 33, 38)];
-
-/// The default action, routing rules of `ip rule` and KubeSpan keep these priorities for themselves.
-const RESERVED_PRIORITIES: &[u32] = &[0, 32_500, 32_501, 32_766, 32_767];
 
 /// Checks every rule; warnings, or all errors at once.
 pub(super) fn check(
@@ -25,7 +24,7 @@ pub(super) fn check(
         versions(document, talos, &mut errors);
     }
     for (kind, document) in documents {
-        single(kind, document, v1alpha1, &mut errors);
+        documents::check(kind, document, v1alpha1, minor(talos), &mut errors);
     }
     if errors.is_empty() { Ok(Vec::new()) } else { Err(errors) }
 }
@@ -62,6 +61,7 @@ fn machine(document: &Value, errors: &mut Vec<String>) {
                 );
             }
             if present(document, "/cluster/ca/key") {
+                refuse("cluster CA key is not allowed on non-controlplane nodes (.cluster.ca)");
                 refuse("issuing Kubernetes API CA key is not allowed on non-controlplane nodes (.cluster.ca)");
             }
         }
@@ -82,7 +82,8 @@ fn machine(document: &Value, errors: &mut Vec<String>) {
             }
         }
     }
-    ranges(document, "/machine/kubelet/nodeIP/validSubnets", errors);
+    ranges(document, "/machine/kubelet/nodeIP/validSubnets", "kubelet nodeIP", errors);
+    documents::labels(document, errors);
 }
 
 fn cluster(document: &Value, errors: &mut Vec<String>) {
@@ -94,8 +95,8 @@ fn cluster(document: &Value, errors: &mut Vec<String>) {
         errors.push("cluster controlplane endpoint is required".into());
         return;
     };
-    if endpoint(&url).is_none() {
-        errors.push("invalid controlplane endpoint: hostname must not be blank".into());
+    if let Err(why) = endpoint(&url) {
+        errors.push(format!("invalid controlplane endpoint: {why}"));
     }
     let control_plane = matches!(text_at(document, "/machine/type").as_deref(), Some("controlplane" | "init"));
     if present(document, "/cluster/etcd") && !control_plane {
@@ -112,40 +113,32 @@ fn cluster(document: &Value, errors: &mut Vec<String>) {
         }
     }
     discovery(document, errors);
-    for key in ["etcd/advertisedSubnets", "etcd/listenSubnets", "network/podSubnets", "network/serviceSubnets"] {
-        ranges(document, &format!("/cluster/{key}"), errors);
-    }
+    // Pod and service ranges are not looked at here, in life neither.
+    ranges(document, "/cluster/etcd/advertisedSubnets", "etcd advertised", errors);
+    ranges(document, "/cluster/etcd/listenSubnets", "etcd listen", errors);
 }
 
-/// The discovery service encrypts what nodes publish with the cluster's secret, a 32-byte key.
 fn discovery(document: &Value, errors: &mut Vec<String>) {
-    use base64::Engine as _;
-    let off = |pointer: &str, value: bool| document.pointer(pointer) == Some(&Value::Bool(value));
+    let is = |pointer: &str, value: bool| document.pointer(pointer) == Some(&Value::Bool(value));
     let enabled = present(document, "/cluster/discovery")
-        && !off("/cluster/discovery/enabled", false)
-        && !off("/cluster/discovery/registries/service/disabled", true);
+        && !is("/cluster/discovery/enabled", false)
+        && !is("/cluster/discovery/registries/service/disabled", true);
     for (key, what) in [("id", ".cluster.id"), ("secret", ".cluster.secret")] {
         if enabled && !present(document, &format!("/cluster/{key}")) {
             errors.push(format!("cluster discovery service requires {what}"));
         }
     }
-    if let Some(secret) = text_at(document, "/cluster/secret").filter(|text| !text.is_empty()) {
-        let key = base64::engine::general_purpose::STANDARD.decode(secret.trim());
-        if key.map_or(0, |key| key.len()) != 32 {
-            errors.push("cluster secret should be a base64-encoded 32-byte key".into());
-        }
-    }
 }
 
-fn ranges(document: &Value, pointer: &str, errors: &mut Vec<String>) {
+fn ranges(document: &Value, pointer: &str, what: &str, errors: &mut Vec<String>) {
     for text in texts_at(document, pointer) {
         if Subnet::read(&text).is_none() {
-            let at = pointer.replace('/', ".");
-            errors.push(format!("{at}: invalid subnet: netip.ParsePrefix({text:?}): no '/'"));
+            errors.push(format!("{what} subnet is not valid: {text:?}"));
         }
     }
 }
 
+/// Talos checks this when the node itself reads (`RuntimeValidate`), which is the case here.
 fn versions(document: &Value, talos: &str, errors: &mut Vec<String>) {
     let Some((_, low, high)) = KUBERNETES.iter().find(|(of, ..)| *of == minor(talos)) else { return };
     for (pointer, what) in [
@@ -154,127 +147,10 @@ fn versions(document: &Value, talos: &str, errors: &mut Vec<String>) {
         ("/cluster/controllerManager/image", "kube-controller-manager"),
         ("/cluster/scheduler/image", "kube-scheduler"),
     ] {
-        let Some(version) = super::tag(document, pointer) else { continue };
+        let Some(version) = super::v1alpha1::tag(document, pointer) else { continue };
         if !(*low..=*high).contains(&minor(&version)) {
-            let side = if minor(&version) < *low { "too old" } else { "too new" };
-            errors.push(format!("{what} image version {version:?} is {side} for Talos version {talos:?}"));
-        }
-    }
-}
-
-/// Rules of documents other than v1alpha1.
-fn single(kind: &str, document: &Value, v1alpha1: Option<&Value>, errors: &mut Vec<String>) {
-    let name = text_at(document, "/name").unwrap_or_default();
-    let mut refuse = |text: String| errors.push(text);
-    let needs_name = [
-        "ExtensionServiceConfig",
-        "NetworkRuleConfig",
-        "UserVolumeConfig",
-        "VolumeConfig",
-        "StaticHostConfig",
-        "RoutingRuleConfig",
-        "TrustedRootsConfig",
-        "RegistryMirrorConfig",
-        "RegistryAuthConfig",
-    ];
-    if needs_name.contains(&kind) && name.is_empty() {
-        refuse("name is required".into());
-        return;
-    }
-    match kind {
-        "HostnameConfig" => hostname(document, v1alpha1, errors),
-        "NetworkDefaultActionConfig" => {
-            let action = text_at(document, "/ingress").unwrap_or_default();
-            if !["accept", "block"].contains(&action.as_str()) {
-                refuse(format!("{action:?} does not belong to DefaultAction values"));
-            }
-        }
-        "NetworkRuleConfig" => {
-            let ports = texts_at(document, "/portSelector/ports");
-            if ports.is_empty() {
-                refuse("portSelector.ports is required".into());
-            }
-            ports
-                .iter()
-                .filter(|text| port_range(text).is_none())
-                .for_each(|text| refuse(format!("invalid port range: {text}")));
-            let protocol = text_at(document, "/portSelector/protocol").unwrap_or_default();
-            if !["tcp", "udp", "icmp", "icmpv6"].contains(&protocol.as_str()) {
-                refuse(format!("{protocol:?} does not belong to Protocol values"));
-            }
-            for source in document.pointer("/ingress").and_then(Value::as_array).into_iter().flatten() {
-                let subnet = text_at(source, "/subnet").unwrap_or_default();
-                if Subnet::read(&subnet).is_none() {
-                    refuse(format!("invalid subnet: {subnet}"));
-                }
-            }
-        }
-        "StaticHostConfig" => {
-            if name.parse::<std::net::IpAddr>().is_err() {
-                refuse("name must be a valid IP address".into());
-            }
-            if texts_at(document, "/hostnames").is_empty() {
-                refuse("at least one hostname is required".into());
-            }
-        }
-        "RoutingRuleConfig" => routing_rule(document, &name, errors),
-        "VolumeConfig" if !["EPHEMERAL", "STATE", "IMAGECACHE"].contains(&name.as_str()) => {
-            refuse(format!("only [\"STATE\" \"EPHEMERAL\" \"IMAGECACHE\"] volumes are supported: {name:?}"));
-        }
-        "UserVolumeConfig" if name.len() > 34 => {
-            refuse("name must be between 1 and 34 characters long".into());
-        }
-        "TrustedRootsConfig"
-            if !text_at(document, "/certificates").unwrap_or_default().contains("BEGIN CERTIFICATE") =>
-        {
-            refuse("no certificates found".into());
-        }
-        _ => {}
-    }
-}
-
-fn hostname(document: &Value, v1alpha1: Option<&Value>, errors: &mut Vec<String>) {
-    let auto = text_at(document, "/auto");
-    let name = text_at(document, "/hostname").unwrap_or_default();
-    match auto.as_deref() {
-        None if name.is_empty() => errors.push("either 'auto' or 'hostname' must be set".into()),
-        None | Some("off" | "stable") => {}
-        Some(other) => errors.push(format!("invalid value for 'auto': {other}")),
-    }
-    if auto.as_deref() == Some("stable") && !name.is_empty() {
-        errors.push("'auto' and 'hostname' cannot be set at the same time".into());
-    }
-    let label = name.split('.').next().unwrap_or_default();
-    if !name.is_empty() && (label.is_empty() || label.len() > 63 || name.len() > 253) {
-        errors.push(format!("invalid hostname {label:?}"));
-    }
-    if v1alpha1.is_some_and(|document| present(document, "/machine/network/hostname")) {
-        errors.push("static hostname is already set in v1alpha1 config".into());
-    }
-    if v1alpha1.and_then(|document| document.pointer("/machine/features/stableHostname")) == Some(&Value::Bool(true)) {
-        errors.push("stable hostname is already set in v1alpha1 config".into());
-    }
-}
-
-fn routing_rule(document: &Value, name: &str, errors: &mut Vec<String>) {
-    match name.parse::<u32>() {
-        Err(_) => errors.push("invalid name: must be priority parsable unsigned integer".into()),
-        Ok(priority) if priority > 32_765 || RESERVED_PRIORITIES.contains(&priority) => {
-            errors.push("priority must be between 1 and 32765 (excluding reserved priorities)".into());
-        }
-        Ok(_) => {}
-    }
-    let action = text_at(document, "/action").unwrap_or_default();
-    if !["", "unicast", "blackhole", "unreachable", "prohibit"].contains(&action.as_str()) {
-        errors.push(format!("{action:?} does not belong to RoutingRuleAction values"));
-    }
-    if !present(document, "/table") && ["", "unicast"].contains(&action.as_str()) {
-        errors.push("either table or a non-unicast action must be specified".into());
-    }
-    for key in ["src", "dst"] {
-        let text = text_at(document, &format!("/{key}")).unwrap_or_default();
-        if !text.is_empty() && Subnet::read(&text).is_none() {
-            errors.push(format!("invalid {key}: {text:?}"));
+            let side = if minor(&version) < *low { "old" } else { "new" };
+            errors.push(format!("{what}: version of Kubernetes {version} is too {side} to be used with Talos {talos}"));
         }
     }
 }

@@ -167,7 +167,7 @@ async fn another_clouds_image_finds_no_configuration_and_stays_in_maintenance() 
 
 #[tokio::test(start_paused = true)]
 async fn a_fault_can_keep_a_machine_from_booting_or_kill_it_at_a_stage() {
-    let rig = Rig::with_faults(&["hetzner no-boot for machine-1", "node dies for lily:kubelet times 1"]);
+    let rig = Rig::with_faults(&["* no-boot for machine-1", "node dies for lily:kubelet times 1"]);
     let rose = rig.machine(1, Some(packed(&Recipe::new("rose", true, ENDPOINT).text(&rig.secrets))));
     let lily = rig.machine(2, Some(packed(&Recipe::new("lily", true, ENDPOINT).text(&rig.secrets))));
     rig.on(rose);
@@ -175,4 +175,19 @@ async fn a_fault_can_keep_a_machine_from_booting_or_kill_it_at_a_stage() {
     rig.wait(120).await;
     rig.change(rose, |machine| assert!(matches!(machine.os, Os::Firmware)));
     rig.change(lily, |machine| assert!(matches!(machine.os, Os::Off)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn equal_seeds_live_equal_lives() {
+    let life = || async {
+        let rig = Rig::new();
+        rig.control_plane().await;
+        let lily = rig.machine(2, Some(packed(&Recipe::new("lily", false, ENDPOINT).text(&rig.secrets))));
+        rig.on(lily);
+        rig.wait(90).await;
+        (rig.greenhouse.log(), rig.console(lily), rig.greenhouse.stages())
+    };
+    let first = life().await;
+    assert!(first.0.contains("node lily: ready"), "{}", first.0);
+    assert_eq!(first, life().await);
 }

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -132,20 +133,20 @@ impl Recipe {
             pair(&secrets.kube, 4, self.control_plane),
         );
         if self.control_plane {
-            text += &format!(
+            write!(text,
                 "  apiServer:\n    image: registry.k8s.io/kube-apiserver:v{}\n  etcd:\n    ca:\n{}    advertisedSubnets: [{}]\n",
                 self.version,
                 pair(&secrets.etcd, 6, true),
                 self.node_subnet
-            );
+            ).unwrap();
         }
-        text += &format!("---\napiVersion: v1alpha1\nkind: HostnameConfig\nhostname: {}\n", self.name);
+        write!(text, "---\napiVersion: v1alpha1\nkind: HostnameConfig\nhostname: {}\n", self.name).unwrap();
         if let Some(key) = &self.auth_key {
-            text += &format!(
+            write!(text,
                 "---\napiVersion: v1alpha1\nkind: ExtensionServiceConfig\nname: tailscale\nenvironment:\n  - TS_AUTHKEY={key}\n  \
                  - TS_HOSTNAME={}\n  - TS_AUTH_ONCE=true\n",
                 self.name
-            );
+            ).unwrap();
         }
         text
     }
@@ -178,14 +179,14 @@ impl Rig {
         &self.greenhouse.world
     }
 
-    /// A machine at Hetzner with an image for it and this user data, without power.
+    /// A machine of nobody's cloud with an image for it and this user data, without power.
     pub(super) fn machine(&self, id: MachineId, user_data: Option<Bytes>) -> MachineId {
         let disk = self.image(&[], TALOS, "hcloud", Arch::Arm64);
         self.world().with(|state| {
             state.machines.insert(
                 id,
                 Machine {
-                    vendor: "hetzner",
+                    vendor: "bench",
                     name: format!("machine-{id}"),
                     vendor_id: id.to_string(),
                     arch: Arch::Arm64,
