@@ -158,10 +158,14 @@ pub(crate) fn power_off(world: &World, id: MachineId) {
     });
 }
 
-/// Off and on again: what firmware and a reboot from within do.
+/// Off and on again: what firmware and a reboot from within do. Its vendor sees it run all the while.
 pub(crate) fn power_cycle(world: &World, id: MachineId) {
     power_off(world, id);
     power_on(world, id);
+    world.with(|state| {
+        hetzner::power_changed(state, id, true);
+        oci::power_changed(state, id, true);
+    });
 }
 
 /// The machine is gone, behind everybody's back: its vendor lists it no longer.

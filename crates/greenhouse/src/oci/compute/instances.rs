@@ -230,10 +230,7 @@ async fn act(Path(id): Path<String>, call: Call) -> Answer {
             match action.as_str() {
                 "START" => machine::power_on(&world, machine),
                 "STOP" | "SOFTSTOP" => machine::power_off(&world, machine),
-                _ => {
-                    machine::power_cycle(&world, machine);
-                    world.with(|state| power_changed(state, machine, true));
-                }
+                _ => machine::power_cycle(&world, machine),
             }
         });
         Ok(())

@@ -13,7 +13,7 @@ use super::life::come_up;
 use super::shapes::Shape;
 use super::volumes::attach_new;
 use super::{Image, VnicAttachment};
-use crate::machine::{Arch, Machine, Os};
+use crate::machine::{Machine, Os};
 use crate::world::State as Everything;
 use bytes::Bytes;
 use serde_json::Value;
@@ -92,10 +92,6 @@ fn admit(call: &Call, state: &mut Everything, wanted: Wanted) -> Result<Instance
         region: site.region.name,
         machine: None,
     };
-    // Firmware that finds nothing it can start looks the same whatever the reason.
-    let boots = (shape.arch, firmware) != (Arch::Arm64, Firmware::Bios)
-        && strike(state, "no-boot", &instance.common.name).is_none();
-    let disk = if boots { disk } else { Bytes::new() };
     instance.machine = Some(build(state, &instance, &vnic, firmware, disk));
     attach(state, site, &instance, vnic, wants_public)?;
     attach_new(state, site, &instance)?;

@@ -36,6 +36,8 @@ pub(super) fn come_up(site: &Site, id: String, work: String) {
             }
         });
         if !up.await {
+            let why = "The instance was terminated before it ran";
+            world.with(|state| work::fail(state, &work, "InvalidatedLaunch", why));
             return;
         }
         let (machine, lags) = world.with(|state| {

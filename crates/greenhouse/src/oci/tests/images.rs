@@ -63,15 +63,16 @@ impl Client {
         (made.id(), made.header("opc-work-request-id").to_owned())
     }
 
-    /// The firmware of the machine of an A1 instance of this image, and whether there is something on its disk.
-    async fn firmware_of(&self, image: &str) -> (Firmware, bool) {
+    /// The firmware of the machine of an A1 instance of this image, and what its console says when it has had its time.
+    async fn boot(&self, image: &str) -> (Firmware, String) {
         let (_, subnet) = self.network(443).await;
         let mut body = self.launch_details(&subnet, "tulip").await;
         body["sourceDetails"]["imageId"] = json!(image);
         self.post("/instances", body).await.id();
+        self.wait(90).await;
         self.greenhouse.world.with(|state| {
             let machine = &state.machines[&machine::named(state, "tulip").unwrap()];
-            (machine.firmware, factory::DiskImage::on(&machine.disk).is_some())
+            (machine.firmware, machine.console.join("\n"))
         })
     }
 }
@@ -97,7 +98,8 @@ async fn an_archive_is_imported_in_minutes_and_boots_by_uefi_once_its_shape_is_a
     assert!(client.greenhouse.stages().iter().any(|it| (it.subject.as_str(), it.name) == ("talos", "image-import")));
     assert_eq!(client.get(&format!("{path}/shapes/VM.Standard.A1.Flex")).await.status, 404);
     assert_eq!(client.call("PUT", &format!("{path}/shapes/VM.Standard.A1.Flex"), None).await.status, 200);
-    assert_eq!(client.firmware_of(&image).await, (Firmware::Uefi, true));
+    let (firmware, console) = client.boot(&image).await;
+    assert!(firmware == Firmware::Uefi && console.contains("[talos] version v1.14.6 (oracle)"), "{console}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +108,8 @@ async fn without_a_word_about_firmware_an_arm_instance_finds_nothing_to_start() 
     let (image, _) = client.import(client.talos().to_vec(), json!({"sourceImageType": "QCOW2"})).await;
     client.wait(1600).await;
     client.call("PUT", &format!("/images/{image}/shapes/VM.Standard.A1.Flex"), None).await;
-    assert_eq!(client.firmware_of(&image).await, (Firmware::Bios, false));
+    let (firmware, console) = client.boot(&image).await;
+    assert_eq!((firmware, console.lines().last()), (Firmware::Bios, Some("No bootable device.")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -133,7 +136,8 @@ async fn a_capability_schema_decides_the_firmware() {
     assert_eq!(client.post(path, schema(json!(["UEFI_64"]), "BIOS")).await.code(), (400, "InvalidParameter"));
     client.post(path, schema(json!(["UEFI_64"]), "UEFI_64")).await.id();
     assert_eq!(client.post(path, schema(json!(["UEFI_64"]), "UEFI_64")).await.code(), (409, "Conflict"));
-    assert_eq!(client.firmware_of(&image).await, (Firmware::Uefi, true));
+    let (firmware, console) = client.boot(&image).await;
+    assert!(firmware == Firmware::Uefi && console.contains("[talos] version v1.14.6 (oracle)"), "{console}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,4 +182,17 @@ async fn capability_data_may_be_an_object_or_its_text() {
         let shown = client.get(&format!("/images/{image}")).await.json;
         assert_eq!(shown["launchOptions"]["firmware"], "UEFI_64", "{data}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_that_never_boots_runs_all_the_same() {
+    let client = Client::new(&["oci no-boot for tulip"]);
+    let described = metadata("UEFI_64", &Value::Null).to_string();
+    let object = archive(&[("oracle-arm64.qcow2", &client.talos()), ("image_metadata.json", described.as_bytes())]);
+    let (image, _) = client.import(object, json!({})).await;
+    client.wait(1600).await;
+    client.call("PUT", &format!("/images/{image}/shapes/VM.Standard.A1.Flex"), None).await;
+    let (_, console) = client.boot(&image).await;
+    assert_eq!(client.list("instances", "").await[0]["lifecycleState"], "RUNNING");
+    assert!(console.contains("UEFI Interactive Shell"), "{console}");
 }

@@ -87,6 +87,8 @@ async fn a_launch_cut_short_ends_as_cleanly() {
     assert_eq!(client.delete(&format!("/instances/{id}?preserveBootVolume=true")).await.status, 204);
     client.wait(120).await;
     assert_eq!(client.state(&format!("/instances/{id}")).await, "TERMINATED");
+    let works = client.list("workRequests", &format!("&resourceId={id}")).await;
+    assert_eq!((&works[0]["status"], &works[1]["status"]), (&json!("SUCCEEDED"), &json!("FAILED")));
     assert_eq!(client.list("vnicAttachments", "").await[0]["lifecycleState"], "DETACHING");
     assert_eq!(client.delete(&format!("/subnets/{subnet}")).await.code(), (409, "Conflict"));
     client.wait(900).await;
