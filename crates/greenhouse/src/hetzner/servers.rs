@@ -391,7 +391,7 @@ async fn act(
         "poweron" | "poweroff" | "shutdown" | "reboot" | "reset" => power(&world, id, machine, &command),
         "enable_rescue" => enable_rescue(&world, id, machine, &input),
         "disable_rescue" => world.with(|state| {
-            set_rescue(state, id, machine, None);
+            set_rescue(state, id, machine, None, "");
             one_action(state, "disable_rescue", id)
         }),
         "create_image" => create_image(&world, id, machine, &name, &input),
@@ -435,9 +435,10 @@ fn power(world: &World, id: u64, machine: MachineId, command: &str) -> Answer {
     created(json!({"action": world.with(|state| action::shown(state, going))}))
 }
 
-fn set_rescue(state: &mut Everything, id: u64, machine: MachineId, keys: Option<Vec<String>>) {
+fn set_rescue(state: &mut Everything, id: u64, machine: MachineId, keys: Option<Vec<String>>, password: &str) {
     if let Some(machine) = state.machines.get_mut(&machine) {
-        machine.rescue = keys.clone().map(|authorized_keys| rescue::Armed { authorized_keys });
+        let armed = |authorized_keys| rescue::Armed { authorized_keys, root_password: password.to_owned() };
+        machine.rescue = keys.clone().map(armed);
     }
     if let Some(server) = state.hetzner.servers.get_mut(&id) {
         server.rescue = keys;
@@ -462,8 +463,8 @@ fn enable_rescue(world: &World, id: u64, machine: MachineId, input: &Input) -> A
             let (_, key) = known.ok_or_else(|| Refusal::field("ssh_keys", format!("SSH key {reference} not found")))?;
             keys.push(key.public_key.clone());
         }
-        set_rescue(state, id, machine, Some(keys));
         let password: String = hex::encode(state.rng().bytes::<8>());
+        set_rescue(state, id, machine, Some(keys), &password);
         let done = action::instant(state, "enable_rescue", &[("server", id)]);
         created(json!({"action": action::shown(state, done), "root_password": password}))
     })
