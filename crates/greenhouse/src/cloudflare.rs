@@ -1,44 +1,139 @@
 //! Cloudflare: zones, records, batch.
+//!
+//! ```text
+//! token ──api──▶ zone ──▶ records, changed one by one or in a batch that is one transaction
+//!                  └──authority──▶ what resolvers hear
+//! ```
+//!
+//! One account on the Free plan with the world's zone and a second one that another token is for. Nothing is proxied
+//! for real: a proxied name answers Cloudflare's own addresses, and nobody in this world is behind them.
+
+mod answers;
+mod api;
+mod batch;
+mod filter;
+mod record;
+mod records;
+#[cfg(test)]
+mod tests;
+mod zone;
 
 use crate::world::{State as Everything, World};
-use serde_json::{Map, Value};
+use api::{Rate, Token};
+use record::Record;
+use serde_json::{Map, Value, json};
 use std::net::IpAddr;
 use wire::Rng;
+use zone::Zone;
+
+/// Letters of an API token.
+const TOKEN_LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-";
+/// How long resolvers may keep that a name is not there: the last field of the SOA that Cloudflare serves, in seconds.
+pub(crate) const NEGATIVE_TTL_S: u32 = 1800;
 
 /// The account.
-pub(crate) struct State {}
+pub(crate) struct State {
+    rng: Rng,
+    account: String,
+    tokens: Vec<Token>,
+    zones: Vec<Zone>,
+    rate: Rate,
+    /// Counts record ids.
+    made: u64,
+}
 
 impl State {
-    pub(crate) fn new(_rng: &Rng, _zone: &str) -> Self {
-        State {}
+    pub(crate) fn new(rng: &Rng, zone: &str) -> Self {
+        let mut draws = rng.child("account");
+        let mut hex_id = || hex::encode(draws.bytes::<16>());
+        let (account, ids) = (hex_id(), [hex_id(), hex_id(), hex_id(), hex_id()]);
+        let [first, second, first_token, second_token] = ids;
+        let token = |id: String, zone: &str| {
+            let text = rng.child(&format!("token {id}")).text(TOKEN_LETTERS, 40);
+            Token { id, text, zone: zone.to_owned() }
+        };
+        let tokens = vec![token(first_token, &first), token(second_token, &second)];
+        let other = if zone == "example.net" { "example.org" } else { "example.net" };
+        let zones = vec![Zone::new(first, zone), Zone::new(second, other)];
+        let mut state = State { rng: rng.clone(), account, tokens, zones, rate: Rate::default(), made: 0 };
+        state.plant(zone);
+        state
+    }
+
+    /// What a zone in use holds before bouquet comes: somebody's site and mail.
+    fn plant(&mut self, zone: &str) {
+        let long_ago = "2025-03-14T09:26:53Z".parse().unwrap_or_default();
+        let drafts = [
+            json!({"type": "A", "name": "@", "content": "198.51.100.80", "proxied": true}),
+            json!({"type": "CNAME", "name": "www", "content": zone, "proxied": true}),
+            json!({"type": "MX", "name": "@", "content": "mail.example.org", "priority": 10}),
+            json!({"type": "TXT", "name": "@", "content": "\"v=spf1 include:mail.example.org -all\""}),
+        ];
+        for draft in drafts {
+            let id = self.record_id();
+            if let Some(zone) = self.zones.first_mut() {
+                let record = Record::read(&draft, None, &zone.name, id, long_ago);
+                let _planted = record.and_then(|record| zone.insert(record));
+            }
+        }
+    }
+
+    fn record_id(&mut self) -> String {
+        self.made += 1;
+        hex::encode(self.rng.child(&format!("record {}", self.made)).bytes::<16>())
     }
 }
 
 /// What an authoritative server says of a name.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Authority {
     /// Addresses with their TTL in seconds; CNAMEs are followed inside the zone.
     Addresses(Vec<IpAddr>, u32),
-    /// No such name; resolvers keep that for so many seconds.
+    /// No such name, or no address of it; resolvers keep that for so many seconds.
     NoSuchName(u32),
     /// Not a zone of this account.
     NotHere,
 }
 
-/// `CLOUDFLARE_API_TOKEN`.
-pub(crate) fn credentials(_state: &Everything) -> Vec<(&'static str, String)> {
-    Vec::new()
+/// `CLOUDFLARE_API_TOKEN`; under `CLOUDFLARE_API_TOKEN_OTHER` a token that is for another zone.
+pub(crate) fn credentials(state: &Everything) -> Vec<(&'static str, String)> {
+    let names = ["CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_TOKEN_OTHER"];
+    names.into_iter().zip(state.cloudflare.tokens.iter().map(|token| token.text.clone())).collect()
 }
 
 /// Puts `api.cloudflare.com` on the internet.
-pub(crate) fn mount(_world: &World) {}
+pub(crate) fn mount(world: &World) {
+    let router = api::router(world);
+    world.with(|state| state.net.mount("api.cloudflare.com", "cloudflare", router));
+}
 
 /// Answers for the account's zones.
-pub(crate) fn authority(_state: &Everything, _name: &str) -> Authority {
-    Authority::NotHere
+pub(crate) fn authority(state: &Everything, name: &str) -> Authority {
+    answers::authority(&state.cloudflare.zones, name)
 }
 
 /// Makes an A record that is not the product's.
-pub(crate) fn foreign(_world: &World, _name: &str) {}
+pub(crate) fn foreign(world: &World, name: &str) {
+    world.with(|state| {
+        let now = state.now();
+        let id = state.cloudflare.record_id();
+        let draft = json!({"type": "A", "name": name, "content": "198.51.100.99", "ttl": 300});
+        let Some(zone) = state.cloudflare.zones.first_mut() else { return };
+        let made = Record::read(&draft, None, &zone.name, id, now).and_then(|record| zone.insert(record));
+        let how = if made.is_ok() { "foreign record" } else { "no room for a foreign record" };
+        state.note(format_args!("dns: {how} {name}"));
+    });
+}
 
-/// Adds `cloudflare_*`.
-pub(crate) fn inventory(_state: &Everything, _kinds: &mut Map<String, Value>) {}
+/// Adds `cloudflare_records`, without times.
+pub(crate) fn inventory(state: &Everything, kinds: &mut Map<String, Value>) {
+    let mut records: Vec<&Record> = state.cloudflare.zones.iter().flat_map(|zone| zone.records.values()).collect();
+    records.sort_by(|a, b| a.id.cmp(&b.id));
+    let shown = records.into_iter().map(|record| {
+        json!({
+            "id": record.id, "name": record.name, "type": record.kind, "content": record.content, "ttl": record.ttl,
+            "proxied": record.proxied, "comment": record.comment,
+        })
+    });
+    kinds.insert("cloudflare_records".into(), shown.collect());
+}

@@ -160,6 +160,15 @@ pub(crate) fn machine_at(state: &Everything, address: IpAddr) -> Option<MachineI
     }
 }
 
+/// What the tailnet's own resolver says of a MagicDNS name. Only the operator's machine asks it: nodes keep their
+/// clouds' resolvers (`TS_ACCEPT_DNS` is off unless set).
+pub(crate) fn magic_dns(state: &Everything, from: From, name: &str) -> Option<IpAddr> {
+    let tailnet = &state.tailscale;
+    let label = name.strip_suffix(&tailnet.suffix)?.strip_suffix('.').filter(|_| from == From::Operator)?;
+    tailnet.device_of(from)?;
+    tailnet.devices.values().find(|device| device.name == label).map(|device| IpAddr::V4(device.address))
+}
+
 /// Whether the tailnet policy lets TCP from one mesh address to a port of another.
 pub(crate) fn admits(state: &Everything, source: IpAddr, to: IpAddr, port: u16) -> bool {
     let tailnet = &state.tailscale;

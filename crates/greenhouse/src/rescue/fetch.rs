@@ -24,6 +24,10 @@ enum Fetched {
     NoUrl,
 }
 
+fn header(response: &http::Response<Body>, name: &str) -> Option<String> {
+    response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
 impl Shell {
     async fn fetch(&mut self, url: &str, follows: bool) -> Result<Fetched, super::shell::Stop> {
         let mut url = url.to_owned();
@@ -38,12 +42,12 @@ impl Shell {
                 Err(error) => return Ok(Fetched::Failed(error)),
             };
             let status = response.status().as_u16();
-            let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-            if let (true, 300..=399, Some(next)) = (follows, status, header("location")) {
+            let (next, announced) = (header(&response, "location"), header(&response, "content-length"));
+            if let (true, 300..=399, Some(next)) = (follows, status, next) {
                 url = next;
                 continue;
             }
-            let announced = header("content-length").and_then(|text| text.parse::<usize>().ok());
+            let announced = announced.and_then(|text| text.parse::<usize>().ok());
             let body = response.into_body().collect(BYTES_MAX).await;
             let (body, ended_well) = body.map_or((Bytes::new(), false), |body| (body, true));
             let is_whole = ended_well && announced.is_none_or(|announced| announced == body.len());

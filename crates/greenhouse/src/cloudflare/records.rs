@@ -1,0 +1,132 @@
+//! `/zones/{zone}/dns_records`: one record at a time.
+
+use super::State as Account;
+use super::api::{Answer, Failure, InZone, Page, success};
+use super::filter;
+use super::record::Record;
+use super::zone::Zone;
+use crate::world::World;
+use axum::extract::{Path, Query, State};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// The largest page that works (external-dns documents it).
+const PAGE_MAX: usize = 5000;
+
+/// One change to a zone.
+pub(super) enum Change<'a> {
+    Delete(&'a str),
+    Patch(&'a str, &'a Value),
+    Put(&'a str, &'a Value),
+    Post(&'a Value),
+}
+
+impl Zone {
+    /// Makes a change, or none at all; the result as the API shows it.
+    pub(super) fn change(&mut self, change: &Change<'_>, new_id: String, now: Timestamp) -> Result<Value, Failure> {
+        match change {
+            Change::Delete(id) => self.remove(id).map(|record| json!({"id": record.id})),
+            Change::Patch(id, body) => {
+                let old = self.record(id)?.clone();
+                let new = Record::read(body, Some(&old), &self.name, old.id.clone(), now)?;
+                let shown = new.body();
+                self.replace(new).map(|()| shown)
+            }
+            Change::Put(id, body) => {
+                let old = self.record(id)?.clone();
+                let mut new = Record::read(body, None, &self.name, old.id, now)?;
+                new.created = old.created;
+                let shown = new.body();
+                self.replace(new).map(|()| shown)
+            }
+            Change::Post(body) => {
+                let new = Record::read(body, None, &self.name, new_id, now)?;
+                let shown = new.body();
+                self.insert(new).map(|()| shown)
+            }
+        }
+    }
+}
+
+/// Makes changes in order, all or none; their results, or the first error.
+pub(super) async fn commit(world: &World, zone: &str, changes: &[Change<'_>]) -> Result<Vec<Value>, Failure> {
+    // A write takes some tenths of a second in life.
+    world.delay(Duration::from_millis(250)).await;
+    world.with(|state| {
+        let now = state.now();
+        let ids: Vec<String> = changes.iter().map(|_| state.cloudflare.record_id()).collect();
+        let Account { zones, .. } = &mut state.cloudflare;
+        let known = zones.iter_mut().find(|known| known.id == zone).ok_or_else(Failure::no_record)?;
+        let mut copy = known.clone();
+        let made = changes.iter().zip(ids).map(|(change, id)| copy.change(change, id, now));
+        let results = made.collect::<Result<Vec<_>, _>>()?;
+        *known = copy;
+        for (change, shown) in changes.iter().zip(&results) {
+            let word = match change {
+                Change::Delete(_) => "deleted",
+                Change::Post(_) => "created",
+                Change::Patch(..) | Change::Put(..) => "changed",
+            };
+            let (kind, name) = (shown["type"].as_str().unwrap_or("record"), shown["name"].as_str().unwrap_or(""));
+            state.note(format_args!("dns: {kind} {name} {word}"));
+        }
+        Ok(results)
+    })
+}
+
+pub(super) fn read(body: &Bytes) -> Result<Value, Failure> {
+    serde_json::from_slice(body).map_err(|_| Failure::bad(9207, "Request body is invalid."))
+}
+
+type Ids = Path<BTreeMap<String, String>>;
+
+fn record_of(path: &Ids) -> &str {
+    path.get("record").map_or("", String::as_str)
+}
+
+async fn one(world: &World, at: &InZone, change: Change<'_>) -> Answer {
+    let results = commit(world, &at.zone, &[change]).await?;
+    success(results.first().unwrap_or(&Value::Null))
+}
+
+pub(super) async fn list(
+    State(world): State<World>,
+    at: InZone,
+    Query(query): Query<BTreeMap<String, String>>,
+) -> Answer {
+    let found = world.with(|state| {
+        let zone = state.cloudflare.zones.iter().find(|zone| zone.id == at.zone);
+        let records = zone.into_iter().flat_map(|zone| zone.records.values());
+        let mut records: Vec<&Record> = records.filter(|record| filter::fits(record, &query)).collect();
+        records.sort_by(|a, b| filter::compare(a, b, &query));
+        records.into_iter().map(Record::body).collect::<Vec<_>>()
+    });
+    Page::read(&query, 100, PAGE_MAX).answer(&found)
+}
+
+pub(super) async fn show(State(world): State<World>, at: InZone, path: Ids) -> Answer {
+    let shown = world.with(|state| {
+        let zone = state.cloudflare.zones.iter().find(|zone| zone.id == at.zone).ok_or_else(Failure::no_record)?;
+        zone.record(record_of(&path)).map(Record::body)
+    });
+    success(&shown?)
+}
+
+pub(super) async fn create(State(world): State<World>, at: InZone, body: Bytes) -> Answer {
+    one(&world, &at, Change::Post(&read(&body)?)).await
+}
+
+pub(super) async fn patch(State(world): State<World>, at: InZone, path: Ids, body: Bytes) -> Answer {
+    one(&world, &at, Change::Patch(record_of(&path), &read(&body)?)).await
+}
+
+pub(super) async fn put(State(world): State<World>, at: InZone, path: Ids, body: Bytes) -> Answer {
+    one(&world, &at, Change::Put(record_of(&path), &read(&body)?)).await
+}
+
+pub(super) async fn delete(State(world): State<World>, at: InZone, path: Ids) -> Answer {
+    one(&world, &at, Change::Delete(record_of(&path))).await
+}
