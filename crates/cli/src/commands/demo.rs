@@ -15,11 +15,7 @@ use talos::Bundle;
 use wire::{Rng, Secret, Time};
 
 /// The file that the demo lives through.
-const FILE: &str = "cluster: bouquet
-nodes:
-  rose: { role: control-plane, on: hetzner/hel1/cax11 }
-  lily: { role: worker, on: hetzner/fsn1/cax21 }
-";
+const FILE: &str = include_str!("../../../../examples/bouquet.yaml");
 /// When the simulated world begins: 2026-12-01T08:00:00Z.
 const BEGINNING_S: i64 = 1_796_112_000;
 /// How much of a second a minute of simulated life is shown in, on a terminal.
@@ -58,7 +54,6 @@ impl<'a> Show<'a> {
         let bundle = Bundle::generate(&mut time.rng("secrets bundle"), time.now())
             .map_err(|error| Failure::new(error.code(), error.to_string()))?;
         let subject = Subject { cluster: Arc::new(cluster), bundle: Some(Arc::new(bundle)), schematics };
-        left_by_an_earlier_run(&world, &subject)?;
         let teller = Teller::new(args, "demo", &time);
         let listener = paced(args, teller.listener(), time);
         Ok(Show { args, world, reach, subject, teller, listener })
@@ -107,20 +102,6 @@ impl<'a> Show<'a> {
         self.say(&format!("\n$ bouquet status\n\n{}", render::status(Ink::talk(self.args), &status)));
         Ok(())
     }
-}
-
-/// A bootable image, as an earlier cluster of the same name would have left it with `destroy --keep-images`.
-fn left_by_an_earlier_run(world: &Greenhouse, subject: &Subject) -> Result<(), Failure> {
-    let schematic = talos::Schematic::new([talos::TAILSCALE]).id();
-    let (half, rest) = schematic.split_at_checked(32).unwrap_or((schematic.as_str(), ""));
-    let talos = subject.cluster.talos.to_string();
-    let name = subject.cluster.name.as_str();
-    let marks = [("cluster", name), ("role", "image"), ("arch", "arm64"), ("talos", &talos)];
-    let marks = marks.into_iter().chain([("schematic", half), ("schematic-rest", rest)]);
-    let labels = marks.map(|(mark, value)| (format!("bouquet.dev/{mark}"), value.to_owned())).collect();
-    world
-        .snapshot(&labels, &[talos::TAILSCALE], &talos, "arm64")
-        .map_err(|error| Failure::new("BQ0602", error.to_string()))
 }
 
 fn add(outcome: &mut Outcome, other: Outcome) {
