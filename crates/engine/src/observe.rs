@@ -32,6 +32,7 @@ pub async fn observe(reach: &Reach, subject: &Subject, refused: &BTreeSet<CloudP
         kubernetes,
         has_bundle: subject.bundle.is_some(),
         operators: Vec::new(),
+        given_up: BTreeSet::new(),
         refused: refused.clone(),
     };
     if names.iter().any(|node| observed.awaits_first_contact(&subject.cluster, node)) {

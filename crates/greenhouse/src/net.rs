@@ -324,7 +324,7 @@ fn refusal(vendor: &str, code: u16) -> http::Response<Body> {
         }
         "cloudflare" => serde_json::json!({
             "success": false, "result": null, "messages": [],
-            "errors": [{"code": if code == 429 { 971 } else { 10_000 }, "message": "emulated error"}],
+            "errors": [{"code": match code { 429 => 971, 401 | 403 => 10_000, _ => 10_013 }, "message": "emulated error"}],
         }),
         _ => serde_json::json!({"message": format!("emulated status {code}")}),
     };

@@ -167,7 +167,18 @@ fn shape(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let keep = |name: &str| {
-                let drawn = ["id", "ip", "address", "key", "fingerprint", "value", "content", "dns_ptr", "user_data"];
+                let drawn = [
+                    "id",
+                    "ip",
+                    "address",
+                    "key",
+                    "fingerprint",
+                    "value",
+                    "content",
+                    "dns_ptr",
+                    "user_data",
+                    "availabilitydomain",
+                ];
                 !drawn.iter().any(|word| name.to_lowercase().ends_with(word)) && !name.ends_with("Id")
             };
             // Labels whose values are ids of machines.

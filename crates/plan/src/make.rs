@@ -37,10 +37,20 @@ pub fn make(wish: &Wish<'_>, observed: &Observed) -> (Plan, Report) {
         ground(cloud.as_ref(), wish, observed, &placed, &mut draft);
     }
     names(wish, observed, &mut draft);
-    for (node, placement) in &placed {
+    let mut awaited = placed.clone();
+    awaited.retain(|node, _| !observed.given_up.contains(node));
+    for node in placed.keys().filter(|node| !awaited.contains_key(*node)) {
+        draft.block(
+            "BQ0420",
+            node,
+            "its machine did not reach the tailnet in this run".into(),
+            "mend what the error names; the next apply makes the machine anew",
+        );
+    }
+    for (node, placement) in &awaited {
         machine(node, placement, wish, observed, &mut draft);
     }
-    formation(wish, observed, &placed, &mut draft);
+    formation(wish, observed, &awaited, &mut draft);
     removal::of_nodes(wish, observed, &mut draft);
     removal::of_leftovers(wish, observed, &placed, &mut draft);
     draft.finish(Verb::Apply, &wish.cluster.name, observed)
@@ -171,14 +181,22 @@ fn machine(node: &str, placement: &Placement, wish: &Wish<'_>, observed: &Observ
         Placement::Cloud { place, arch } => (place, *arch),
     };
     match observed.machine(node) {
-        None => launch(node, place, image(wish, place, arch), wish, observed, draft),
+        None => launch(node, place, image(wish, place, arch), wish, observed, Vec::new(), draft),
+        Some(found) if observed.is_lost(node) => {
+            draft.note(node, "its machine never reached the tailnet: it is made anew");
+            let deleted = draft.add(Step::DeleteResource { found: found.clone() }, []);
+            launch(node, place, image(wish, place, arch), wish, observed, vec![deleted], draft);
+        }
         Some(found) => {
             let mut after = Vec::new();
             if found.state == State::Off {
                 after.push(draft.add(Step::PowerOn { node: node.into(), found: found.clone() }, []));
             }
             if !on_mesh {
-                after.extend(introduced(node, wish, after.clone(), draft));
+                // What has been on the tailnet has its configuration, and is closed to all but the mesh.
+                if observed.device(node).is_none() {
+                    after.extend(introduced(node, wish, after.clone(), draft));
+                }
                 draft.add(join(), after);
             }
         }
@@ -195,7 +213,16 @@ fn introduced(node: &str, wish: &Wish<'_>, after: Vec<StepId>, draft: &mut Draft
         .then(|| draft.add(Step::Introduce { node: node.into(), address: None }, after))
 }
 
-fn launch(node: &str, place: &CloudPlace, image: Image, wish: &Wish<'_>, observed: &Observed, draft: &mut Draft) {
+/// A new machine, after what must be out of its way.
+fn launch(
+    node: &str,
+    place: &CloudPlace,
+    image: Image,
+    wish: &Wish<'_>,
+    observed: &Observed,
+    cleared: Vec<StepId>,
+    draft: &mut Draft,
+) {
     let Some(cloud) = wish.clouds.iter().find(|cloud| cloud.name() == place.cloud) else { return };
     let Some(spec) = wish.cluster.nodes.get(node) else { return };
     let machine = NeedMachine { node: node.into(), role: spec.role, place: place.clone(), image: image.clone() };
@@ -204,7 +231,8 @@ fn launch(node: &str, place: &CloudPlace, image: Image, wish: &Wish<'_>, observe
     if let Some(other) = found(observed, &wanted).filter(|found| !found.ours) {
         return foreign(other, draft);
     }
-    let mut after: Vec<StepId> = wanted.needs.iter().map(maker).collect();
+    let mut after = cleared;
+    after.extend(wanted.needs.iter().map(maker));
     after.extend(reserved(wish));
     after.extend(imaged(cloud.as_ref(), place, &image, observed, draft));
     for stale in observed.devices.iter().filter(|device| device.ours && device.hostname == node) {

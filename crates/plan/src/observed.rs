@@ -24,6 +24,8 @@ pub struct Observed {
     pub has_bundle: bool,
     /// Addresses that our own calls come from; asked only while some node awaits its first contact.
     pub operators: Vec<IpAddr>,
+    /// Nodes whose machines did not reach the tailnet in this run: no further time is spent on them.
+    pub given_up: BTreeSet<String>,
     /// Places that have refused for lack of stock in this run.
     pub refused: BTreeSet<CloudPlace>,
 }
@@ -130,6 +132,9 @@ pub enum Formation {
     Formed(String),
 }
 
+/// Label on a machine that did not reach the tailnet within its time: the next run makes it anew.
+pub const LOST_LABEL: &str = "bouquet.dev/lost";
+
 impl Formation {
     /// From the marks on what is ours.
     pub fn marked<'a>(found: impl Iterator<Item = &'a Found> + Clone) -> Self {
@@ -165,6 +170,18 @@ impl Observed {
     /// The device of ours that a node has on the tailnet under its own name.
     pub fn device(&self, node: &str) -> Option<&Device> {
         self.devices.iter().find(|device| device.ours && device.name == node)
+    }
+
+    /// Whether a node's machine has been waited for in vain by an earlier run, and has never held anything: it was never
+    /// on the tailnet under its name, and Kubernetes has not heard of it.
+    pub fn is_lost(&self, node: &str) -> bool {
+        let lost = self.machine(node).is_some_and(|found| found.labels.contains_key(LOST_LABEL));
+        let unheard = match (&self.kubernetes, self.formation()) {
+            (_, Formation::Unborn) => true,
+            (Some(nodes), _) => !nodes.contains_key(node),
+            (None, _) => false,
+        };
+        lost && unheard && !self.devices.iter().any(|device| device.ours && device.hostname == node)
     }
 
     /// Whether a node gets its configuration pushed over the internet and is not on the tailnet yet.

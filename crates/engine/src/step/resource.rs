@@ -66,7 +66,9 @@ pub(super) async fn delete(site: &Arc<Site>, found: &Found) -> Result<(), Error>
     let look = site.look(&found.key.cloud, &found.key.kind);
     let gone =
         look.until(Pace::VENDOR, deadline::RESOURCE, |all| (!all.iter().any(|now| now.id == found.id)).then_some(()));
-    gone.await?.ok_or_else(|| late(&found.key, "was not gone"))
+    gone.await?.ok_or_else(|| late(&found.key, "was not gone"))?;
+    site.forget(found);
+    Ok(())
 }
 
 fn late(key: &Key, what: &'static str) -> Error {
