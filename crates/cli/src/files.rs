@@ -1,6 +1,6 @@
 //! The files beside the cluster file: lock and secrets bundle. Written atomically, never half.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Marked};
 use crate::settings::Environment;
 use clouds::{Cloud, Settings};
 use spec::{Cluster, Lock, LockedImage, Place};
@@ -82,10 +82,10 @@ impl Beside {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Failure::system(&path.display().to_string(), &error)),
         };
-        Lock::read(&text).map(Some).map_err(|fault| Failure {
-            faults: vec![fault],
-            source: text,
-            ..Failure::new("BQ0601", format!("{} cannot be read", path.display()))
+        Lock::read(&text).map(Some).map_err(|fault| {
+            let path = path.display().to_string();
+            let message = format!("{path} cannot be used");
+            Failure::marked(Marked { path, text, faults: vec![fault] }, message)
         })
     }
 

@@ -5,9 +5,10 @@ mod faults;
 mod plan;
 mod status;
 mod style;
+mod width;
 
 pub use events::Teller;
-pub use faults::{failure, faults};
-pub use plan::{bill_lines, plan, plan_document};
+pub use faults::faults;
+pub use plan::{plan, plan_document};
 pub use status::{node_table, status};
 pub use style::{Ink, document, out, talk, tracing};

@@ -1,16 +1,20 @@
 use crate::args::Args;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::render::{self, Ink};
+use crate::render::{Ink, Teller};
 use clouds::Finding;
+use serde_json::json;
 use std::fmt::Write;
+use wire::Time;
 
 /// Checks everything that can be known before anything is spent. Exits 1 if something would stop an apply.
-pub async fn run(args: &Args) -> Result<u8, Failure> {
-    let context = Context::open(args)?;
+pub async fn run(args: &Args, teller: &Teller, time: &Time) -> Result<u8, Failure> {
+    let context = Context::open(args, time)?;
     let findings = engine::check(&context.reach, &context.subject).await;
-    render::document(args, &findings, || told(Ink::out(args), &findings))?;
-    Ok(u8::from(findings.iter().any(|finding| finding.fatal)))
+    let stops = findings.iter().filter(|finding| finding.fatal).count();
+    let exit = u8::from(stops > 0);
+    teller.document(exit, stops, json!({"findings": findings}), || told(Ink::out(args), &findings))?;
+    Ok(exit)
 }
 
 fn told(ink: Ink, findings: &[Finding]) -> String {

@@ -28,11 +28,21 @@ const SECONDS_A_MINUTE: f64 = 0.25;
 const PAUSE_MAX: Duration = Duration::from_millis(700);
 
 /// Lives through a cluster's whole life.
-pub async fn run(args: &Args, seed: u64) -> Result<u8, Failure> {
+pub async fn run(args: &Args, teller: &Teller, time: &Time, seed: u64) -> Result<u8, Failure> {
+    let outcome = Show::open(args, teller, time, seed)?.life().await?;
+    let exit = u8::from(!outcome.is_ok());
+    teller.summary(exit, &outcome);
+    Ok(exit)
+}
+
+/// The product's clock in the world of this seed; nothing waits for real.
+pub fn clock(seed: u64) -> Time {
     tokio::time::pause();
-    let show = Show::open(args, seed)?;
-    let ended = show.life().await;
-    super::ask::finish(&show.teller, ended)
+    Time::starting_at(beginning(), Rng::seeded(seed).child("product"))
+}
+
+fn beginning() -> Timestamp {
+    Timestamp::from_second(BEGINNING_S).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 struct Show<'a> {
@@ -40,18 +50,16 @@ struct Show<'a> {
     world: Greenhouse,
     reach: Reach,
     subject: Subject,
-    teller: Teller,
+    teller: &'a Teller,
     listener: Listener,
 }
 
 impl<'a> Show<'a> {
-    fn open(args: &'a Args, seed: u64) -> Result<Self, Failure> {
-        let origin = Timestamp::from_second(BEGINNING_S).unwrap_or(Timestamp::UNIX_EPOCH);
+    fn open(args: &'a Args, teller: &'a Teller, time: &Time, seed: u64) -> Result<Self, Failure> {
         let cluster = spec::read(FILE).cluster.ok_or_else(|| Failure::new("BQ0601", "the demo's file is wrong"))?;
         let options = Options { seed, ..Options::default() };
-        let world = Greenhouse::new(&options, Time::starting_at(origin, Rng::seeded(seed)))
+        let world = Greenhouse::new(&options, Time::starting_at(beginning(), Rng::seeded(seed)))
             .map_err(|error| Failure::new("BQ0602", error.to_string()))?;
-        let time = Time::starting_at(origin, Rng::seeded(seed).child("product"));
         let settings = InWorld(world.credentials());
         let reach = Reach::open(&cluster, &settings, world.wire(), time.clone())?;
         let (_, schematics) = files::resolve(&cluster, &reach.clouds);
@@ -59,8 +67,7 @@ impl<'a> Show<'a> {
             .map_err(|error| Failure::new(error.code(), error.to_string()))?;
         let subject = Subject { cluster: Arc::new(cluster), bundle: Some(Arc::new(bundle)), schematics };
         left_by_an_earlier_run(&world, &subject)?;
-        let teller = Teller::new(args, "demo", &time);
-        let listener = paced(args, teller.listener(), time);
+        let listener = paced(args, teller.listener(), time.clone());
         Ok(Show { args, world, reach, subject, teller, listener })
     }
 

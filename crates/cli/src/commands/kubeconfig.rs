@@ -6,15 +6,15 @@ use clouds::Settings;
 use spec::Role;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use wire::Time;
 
 /// How long an administrator's certificate is good: a working day and a night's troubles.
 const TTL: Duration = Duration::from_secs(24 * 3600);
 
 /// Prints a kubeconfig for the administrator; through the mesh proxy, if the environment names one.
-pub async fn run(args: &Args) -> Result<u8, Failure> {
-    let context = Context::open(args)?;
+pub async fn run(args: &Args, time: &Time) -> Result<u8, Failure> {
+    let context = Context::open(args, time)?;
     let bundle = context.subject.bundle.as_ref().ok_or_else(no_bundle)?;
-    let time = context.reach.line.time();
     let admin = talos::kubernetes_admin(bundle, time.now(), TTL, &mut time.rng("kubeconfig"))
         .map_err(|error| Failure::new("BQ0502", error.to_string()))?;
     let server = match context.subject.cluster.api_name() {
@@ -31,7 +31,7 @@ pub async fn run(args: &Args) -> Result<u8, Failure> {
         &format!("https://{server}:6443"),
         proxy.as_deref(),
     );
-    render::out(text.expose());
+    render::out(text.expose())?;
     Ok(0)
 }
 
