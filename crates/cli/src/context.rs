@@ -1,6 +1,7 @@
 //! What nearly every command needs: the file read, the world reachable, the bundle open.
 
 use crate::args::{Args, Verb};
+use crate::conceal::{conceal, is_secret};
 use crate::credentials;
 use crate::failure::{Failure, Marked};
 use crate::files::{self, Beside};
@@ -11,11 +12,15 @@ use spec::{Cluster, Lock, Reading, Severity};
 use std::sync::Arc;
 use wire::{SharedWire, Sockets, Time};
 
+/// Of a key that the cluster file does not take.
+const UNKNOWN_KEY: &str = "BQ0103";
+
 /// The cluster file, read and found good.
 pub struct Loaded {
     pub cluster: Arc<Cluster>,
     /// As the user named it.
     pub path: String,
+    /// Its text, fit to be shown.
     pub text: String,
     pub reading: Reading,
 }
@@ -31,7 +36,16 @@ pub fn load(args: &Args) -> Result<Loaded, Failure> {
         failure
     })?;
     let mut reading = spec::read(&text);
-    let faults = std::mem::take(&mut reading.faults);
+    let mut faults = std::mem::take(&mut reading.faults);
+    for fault in &mut faults {
+        let marked = fault.span.clone().and_then(|span| text.get(span)).unwrap_or_default();
+        if fault.code == UNKNOWN_KEY && is_secret(marked) {
+            fault.help =
+                Some("the file is committed: set credentials in the environment, or in `.env` beside it".to_owned());
+        }
+        fault.message = conceal(&fault.message);
+    }
+    let text = conceal(&text);
     let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
     let Some(cluster) = reading.cluster.clone().filter(|_| errors == 0) else {
         let mut message = format!("{path} has {}", counted(errors, "error"));

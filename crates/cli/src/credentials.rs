@@ -28,8 +28,14 @@ const WANTED: &[(&str, &str)] = &[
         "CLOUDFLARE_API_TOKEN is an API token with Zone:Read and DNS:Edit on the domain's zone: \
          docs/accounts.md#cloudflare",
     ),
-    ("s3", "an access key that may list, read, write and delete objects of the bucket: docs/accounts.md#s3"),
+    (
+        "s3",
+        "backups need an access key that may list, read, write and delete the bucket's objects: docs/accounts.md#s3",
+    ),
 ];
+
+/// How addresses are written.
+const ADDRESS: &str = "write it as https://host[:port]";
 
 /// Fails with everything that is missing or wrong, each beside the line of the file that needs it.
 pub fn look(args: &Args, loaded: &Loaded, environment: &Environment) -> Result<(), Failure> {
@@ -82,12 +88,13 @@ fn dns(loaded: &Loaded, environment: &Environment) -> Option<Fault> {
 /// Variables that no line of the file asks for.
 fn others(environment: &Environment) -> Vec<Fault> {
     let settings: &dyn Settings = environment;
-    let factory = settings.endpoint("BOUQUET_FACTORY_URL", talos::FACTORY_URL).err().map(|error| Fault {
+    let url = settings.endpoint("BOUQUET_FACTORY_URL", talos::FACTORY_URL);
+    let factory = url.ok().and_then(|url| talos::Factory::new(&url)).is_none().then(|| Fault {
         code: "BQ0601",
         severity: Severity::Error,
-        message: words(environment, &error),
+        message: "BOUQUET_FACTORY_URL is no http or https address".to_owned(),
         span: None,
-        help: Some("write it as https://host[:port]".to_owned()),
+        help: Some(ADDRESS.to_owned()),
     });
     let proxy = mesh_proxy(environment).err().map(|failure| Fault {
         code: "BQ0601",
@@ -133,7 +140,7 @@ fn fault<T>(
     let error = opened.err()?;
     let (code, help) = match error.why {
         Why::Unauthenticated => (error.why.code(), wanted(vendor)),
-        _ => ("BQ0601", Some("write an address as https://host[:port], a token as one line".to_owned())),
+        _ => ("BQ0601", Some(ADDRESS.to_owned())),
     };
     let span = loaded.reading.span(path);
     Some(Fault { code, severity: Severity::Error, message: words(environment, &error), span, help })
@@ -147,6 +154,10 @@ fn wanted(vendor: &str) -> Option<String> {
 /// One sentence about a variable. The clients say `it is …` of the variable that their error names.
 fn words(environment: &Environment, error: &clouds::Error) -> String {
     let (name, message) = (error.call, error.message.as_str());
+    if error.why == Why::Invalid {
+        // The clients repeat the address, and people keep passwords in addresses.
+        return format!("{name} is no http or https address");
+    }
     if let Some(rest) = message.strip_prefix("it ") {
         return format!("{name} {rest}");
     }

@@ -38,6 +38,14 @@ impl Beside {
             Err(error) => return Err(Failure::system(&path.display().to_string(), &error)),
         };
         let identities = age_identities(environment)?;
+        if identities.expose().trim().is_empty() {
+            let key = age_file(environment);
+            let message = format!("{} is there, but no age key to open it with", path.display());
+            return Err(Failure::new("BQ0304", message).help(format!(
+                "put the key that it was made with into {}, or name it in SOPS_AGE_KEY_FILE",
+                key.display()
+            )));
+        }
         Bundle::open(&text, &identities)
             .map(Some)
             .map_err(|error| Failure::new(error.code(), format!("{}: {error}", path.display())).help(error.help()))
@@ -55,10 +63,9 @@ impl Beside {
 
     fn recipients(&self, environment: &Environment, talk: &mut dyn Write) -> Result<Vec<String>, Failure> {
         let known = age_identities(environment)?;
-        let recipients = talos::recipients_of(&known)
-            .map_err(|error| Failure::new(error.code(), format!("the age key: {error}")).help(error.help()))?;
-        if !recipients.is_empty() {
-            return Ok(recipients);
+        if !known.expose().trim().is_empty() {
+            return talos::recipients_of(&known)
+                .map_err(|error| Failure::new(error.code(), format!("the age key: {error}")).help(error.help()));
         }
         let path = age_file(environment);
         let made = AgeIdentity::generate();

@@ -4,6 +4,7 @@
 
 mod args;
 mod commands;
+mod conceal;
 mod context;
 mod credentials;
 mod failure;

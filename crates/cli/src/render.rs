@@ -12,3 +12,4 @@ pub use faults::faults;
 pub use plan::{plan, plan_document};
 pub use status::{node_table, status};
 pub use style::{Ink, document, out, talk, tracing};
+pub use width::hanging;

@@ -20,6 +20,16 @@ nodes:
   rose: { role: control-plane, on: hetzner/hel1/cax11 }
   lily: { role: worker, on: hetzner/fsn1/cax21 }
 ";
+/// How to come from here to real machines.
+const LAST_WORDS: &str = "
+All of this was simulated, its time too: nothing was bought, nobody was called.
+With real machines:
+
+  bouquet init        writes a cluster file
+  docs/accounts.md    says which variables to set, and what things cost
+  bouquet check       tries them; nothing is spent
+  bouquet plan        shows every step, and the monthly bill
+  bouquet apply       does it, after asking; `bouquet destroy` takes it all away";
 /// When the simulated world begins: 2026-12-01T08:00:00Z.
 const BEGINNING_S: i64 = 1_796_112_000;
 /// How much of a second a minute of simulated life is shown in, on a terminal.
@@ -32,6 +42,7 @@ pub async fn run(args: &Args, teller: &Teller, time: &Time, seed: u64) -> Result
     let outcome = Show::open(args, teller, time, seed)?.life().await?;
     let exit = u8::from(!outcome.is_ok());
     teller.summary(exit, &outcome);
+    teller.say(LAST_WORDS);
     Ok(exit)
 }
 
@@ -47,6 +58,7 @@ fn beginning() -> Timestamp {
 
 struct Show<'a> {
     args: &'a Args,
+    seed: u64,
     world: Greenhouse,
     reach: Reach,
     subject: Subject,
@@ -68,11 +80,15 @@ impl<'a> Show<'a> {
         let subject = Subject { cluster: Arc::new(cluster), bundle: Some(Arc::new(bundle)), schematics };
         left_by_an_earlier_run(&world, &subject)?;
         let listener = paced(args, teller.listener(), time.clone());
-        Ok(Show { args, world, reach, subject, teller, listener })
+        Ok(Show { args, seed, world, reach, subject, teller, listener })
     }
 
     async fn life(&self) -> Result<Outcome, Failure> {
-        self.say(&format!("A simulated world: no account, no cost, seed and all. This is the file:\n\n{FILE}"));
+        let seed = self.seed;
+        self.say(&format!(
+            "A simulated world: no account, no cost, nobody is called. Seed {seed} makes it the\n\
+             same every time; `--seed N` makes another. The cluster file:\n\n{FILE}"
+        ));
         let observed = engine::observe(&self.reach, &self.subject, &BTreeSet::new()).await?;
         let (plan, report) = plan::make(&self.reach.wish(&self.subject), &observed);
         let bill = plan::bill(&self.subject.cluster, &observed);
@@ -97,11 +113,7 @@ impl<'a> Show<'a> {
         if let Some(first) = left.first() {
             return Err(Failure::new("BQ0606", format!("{} things are still there, {first} among them", left.len())));
         }
-        self.say(
-            "proof: looked everywhere, nothing of the cluster is left\n\n\
-             All of this was simulated. For the real one: `bouquet init`, the variables of docs/accounts.md,\n\
-             `bouquet check`, `bouquet plan`, `bouquet apply`.",
-        );
+        self.say("proof: looked everywhere, nothing of the cluster is left");
         Ok(outcome)
     }
 

@@ -42,10 +42,10 @@ async fn mesh_address(context: &Context) -> Result<String, Failure> {
     let address = control_planes.filter_map(|node| observed.device(node)?.address).next();
     address
         .map(|address| address.to_string())
-        .ok_or_else(|| Failure::new("BQ0504", "no control plane is on the tailnet").help("bouquet status"))
+        .ok_or_else(|| Failure::new("BQ0504", "no control plane is on the tailnet").help("`bouquet status` says more"))
 }
 
 pub(super) fn no_bundle() -> Failure {
     Failure::new("BQ0416", "there is no bouquet.secrets.age beside the file: the cluster has not been made")
-        .help("bouquet apply")
+        .help("`bouquet apply` makes both")
 }

@@ -129,7 +129,7 @@ impl Teller {
             }
             Event::Note { subject, text } => {
                 let head = format!("{} {}    ", self.stamp(), ink.warn("note"));
-                talk(&width::hanging(&head, "  0:00 note    ".len(), &format!("{subject}: {text}"), width::columns()));
+                talk(&width::hanging(&head, "  0:00 note    ".len(), &format!("{subject}: {text}")));
             }
             Event::Error { code, message, help, .. } => faults::error(ink, code, message, help.as_deref()),
         }
@@ -177,8 +177,8 @@ impl Teller {
                     "event": "error", "code": blocked.code, "message": blocked.by, "help": blocked.help,
                 }));
             } else {
-                faults::headed(self.0.ink, "blocked", &blocked.code, &blocked.by);
-                faults::help(self.0.ink, Some(&blocked.help));
+                talk(&faults::headed(self.0.ink, "blocked", &blocked.code, &blocked.by));
+                talk(&faults::remedy(self.0.ink, &blocked.help));
             }
         }
         self.close(

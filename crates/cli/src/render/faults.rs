@@ -44,29 +44,29 @@ pub fn failure(ink: Ink, failure: &Failure) {
         return error(ink, &failure.code, &failure.message, failure.help.as_deref());
     };
     faults(ink, marked);
-    let columns = width::columns();
-    talk(&width::hanging(&format!("{}: ", ink.bad("error")), "error: ".len(), &failure.message, columns));
-    help(ink, failure.help.as_deref());
+    talk(&width::hanging(&format!("{}: ", ink.bad("error")), "error: ".len(), &failure.message));
+    if let Some(help) = &failure.help {
+        talk(&remedy(ink, help));
+    }
 }
 
 /// An error that has no place in a file.
-pub fn error(ink: Ink, code: &str, message: &str, remedy: Option<&str>) {
-    headed(ink, "error", code, message);
-    help(ink, remedy);
+pub fn error(ink: Ink, code: &str, message: &str, help: Option<&str>) {
+    talk(&headed(ink, "error", code, message));
+    if let Some(help) = help {
+        talk(&remedy(ink, help));
+    }
 }
 
 /// `word[code]: message`, wrapped.
-pub fn headed(ink: Ink, word: &str, code: &str, message: &str) {
+pub fn headed(ink: Ink, word: &str, code: &str, message: &str) -> String {
     let head = format!("{word}[{code}]");
-    talk(&width::hanging(&format!("{}: ", ink.bad(&head)), head.len() + 2, message, width::columns()));
+    width::hanging(&format!("{}: ", ink.bad(&head)), head.len() + 2, message)
 }
 
-/// The remedy's line, if there is one.
-pub fn help(ink: Ink, remedy: Option<&str>) {
-    if let Some(remedy) = remedy {
-        let head = format!("  {}: ", ink.bold("help"));
-        talk(&width::hanging(&head, "  help: ".len(), remedy, width::columns()));
-    }
+/// What to do about it, wrapped.
+pub fn remedy(ink: Ink, help: &str) -> String {
+    width::hanging(&format!("  {}: ", ink.bold("help")), "  help: ".len(), help)
 }
 
 /// A failure as programs are told it.

@@ -34,8 +34,12 @@ pub fn lines(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// `head` once, then `text` beside it, wrapped to `width` columns. `shown` is how many columns `head` takes.
-pub fn hanging(head: &str, shown: usize, text: &str, width: usize) -> String {
+/// `head` once, then `text` beside it, wrapped to the page. `shown` is how many columns `head` takes.
+pub fn hanging(head: &str, shown: usize, text: &str) -> String {
+    beside(head, shown, text, columns())
+}
+
+fn beside(head: &str, shown: usize, text: &str, width: usize) -> String {
     let indent = format!("\n{}", " ".repeat(shown));
     format!("{head}{}", lines(text, width.saturating_sub(shown)).join(&indent))
 }
@@ -68,7 +72,7 @@ mod tests {
 
     #[test]
     fn a_wrapped_text_hangs_beside_its_head() {
-        assert_eq!(hanging("help: ", 6, "one two three", 13), "help: one two\n      three");
+        assert_eq!(beside("help: ", 6, "one two three", 13), "help: one two\n      three");
     }
 
     #[test]

@@ -51,13 +51,14 @@ fn no_line_about_a_wrong_file_is_longer_than_the_page() {
 }
 
 #[test]
-fn a_secret_in_a_file_is_not_repeated_to_programs() {
+fn a_secret_in_a_file_is_not_repeated() {
     let desk = Desk::new("secret");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/broken/secrets-in-file.yaml");
     let said = said_about(&desk, &path, &["-o", "json", "plan"]);
     assert_eq!(said.exit, Some(1));
     for secret in ["9f8e7d6c5b4a39281706", "kVerySecret1CNTRL", "c2VjcmV0LWtleS1vZi1vdXJz"] {
         assert!(!said.out.contains(secret), "{}", said.out);
+        assert!(!said.err.contains(secret), "{}", said.err);
     }
 }
 

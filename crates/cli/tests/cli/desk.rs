@@ -6,6 +6,8 @@ use std::process::{Command, Output, Stdio};
 /// A folder that is gone when the test is over.
 pub struct Desk {
     folder: PathBuf,
+    /// Where [`Desk::trust`] puts its certificate.
+    ca: String,
 }
 
 impl Desk {
@@ -14,7 +16,15 @@ impl Desk {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&folder);
         std::fs::create_dir_all(&folder).expect("a folder for tests");
-        Desk { folder }
+        let ca = folder.join("ca.pem").display().to_string();
+        Desk { folder, ca }
+    }
+
+    /// Something to trust, for a machine that has no certificates of its own.
+    pub fn trust(&self) -> (&'static str, &str) {
+        let bundle = talos::Bundle::generate(&mut wire::Rng::seeded(1), jiff::Timestamp::UNIX_EPOCH).expect("a bundle");
+        self.write("ca.pem", &bundle.os.crt);
+        ("SSL_CERT_FILE", &self.ca)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -72,6 +82,15 @@ impl Said {
         Self::from(command.output().expect("bouquet runs"))
     }
 
+    /// The last line of stdout, which must be a summary.
+    pub fn summary(&self) -> serde_json::Value {
+        let last = self.events().pop().unwrap_or_default();
+        assert_eq!(last["event"], "summary", "{self:?}");
+        assert_eq!(last["exit"], self.exit.unwrap_or(-1), "{self:?}");
+        assert_eq!(last["ok"], self.exit == Some(0), "{self:?}");
+        last
+    }
+
     /// stdout as JSON values, one a line.
     pub fn events(&self) -> Vec<serde_json::Value> {
         let parse = |line: &str| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
@@ -88,3 +107,6 @@ impl From<Output> for Said {
 
 /// The file of the mission.
 pub const MISSION: &str = include_str!("../../../../examples/bouquet.yaml");
+
+/// The smallest cluster there is.
+pub const ROSE: &str = "cluster: bouquet\nnodes:\n  rose: { role: control-plane, on: hetzner/hel1/cax11 }\n";
