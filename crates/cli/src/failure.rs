@@ -53,8 +53,8 @@ impl Failure {
     }
 
     pub fn interrupted() -> Self {
-        let message = "interrupted: what was begun stays, and another run goes on from there";
-        Failure { exit: 130, ..Failure::new("BQ0607", message) }
+        Failure { exit: 130, ..Failure::new("BQ0607", "interrupted") }
+            .help("run the same command again: it finds what was begun, and goes on from there")
     }
 }
 

@@ -75,7 +75,7 @@ impl Beside {
         write(&path, made.key_file().expose().as_bytes(), 0o600)?;
         let _ = writeln!(
             talk,
-            "made an age key: {}\n  whoever loses it loses the cluster's secrets and its backups: keep a copy elsewhere",
+            "made an age key: {}\n  whoever loses it loses the cluster's secrets and backups: keep a copy of it",
             path.display()
         );
         Ok(vec![made.recipient])

@@ -29,8 +29,20 @@ pub async fn answer(question: &str) -> Result<String, Failure> {
         let mut line = String::new();
         std::io::stdin().read_line(&mut line).map(|_| line.trim().to_owned())
     });
-    match line.await {
+    let open = Open;
+    let line = line.await;
+    std::mem::forget(open);
+    match line {
         Ok(line) => line.map_err(|error| Failure::system("stdin", &error)),
         Err(_) => Err(Failure::interrupted()),
+    }
+}
+
+/// A question that is still open: whatever comes in between begins on a line of its own.
+struct Open;
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let _ = writeln!(std::io::stderr().lock());
     }
 }

@@ -18,9 +18,9 @@ pub async fn run(args: &Args, name: Option<&str>, domain: Option<&str>) -> Resul
         return Err(Failure::marked(Marked { path, text, faults }, "with these answers the file would not be right"));
     }
     files::write(&args.file, text.as_bytes(), 0o644)?;
-    render::talk(&format!(
-        "wrote {path}\nnext: set the variables of docs/accounts.md, then `bouquet check` and `bouquet plan`"
-    ));
+    render::talk(&format!("wrote {path}"));
+    let next = "set the variables that docs/accounts.md names, then `bouquet check` and `bouquet plan`";
+    render::talk(&render::hanging("next: ", "next: ".len(), next));
     Ok(0)
 }
 

@@ -36,6 +36,9 @@ struct Ended {
     failed: AtomicUsize,
 }
 
+/// Columns that a bar's text leaves free: its head, and room for the `^C` that terminals echo, which must not break the line.
+const BAR: usize = 14;
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
     Json,
@@ -139,10 +142,10 @@ impl Teller {
         let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
         match event {
             Event::Step { id, state: StepState::Started, .. } => {
-                let style = ProgressStyle::with_template("       {spinner} {prefix} {wide_msg}");
+                let style = ProgressStyle::with_template("       {spinner} {msg}");
                 let bar = self.0.bars.add(ProgressBar::new_spinner());
                 bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-                bar.set_prefix(id.clone());
+                bar.set_message(width::cut(id, BAR));
                 bar.enable_steady_tick(Duration::from_millis(120));
                 running.insert(id.clone(), bar);
                 return;
@@ -154,7 +157,7 @@ impl Teller {
                         (done, 0) => format!(" {done} MiB"),
                         (done, total) => format!(" {done} of {total} MiB"),
                     };
-                    bar.set_message(format!("{what}{bytes}"));
+                    bar.set_message(width::cut(&format!("{id} {what}{bytes}"), BAR));
                 }
                 return;
             }

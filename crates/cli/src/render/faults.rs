@@ -44,7 +44,7 @@ pub fn failure(ink: Ink, failure: &Failure) {
         return error(ink, &failure.code, &failure.message, failure.help.as_deref());
     };
     faults(ink, marked);
-    talk(&width::hanging(&format!("{}: ", ink.bad("error")), "error: ".len(), &failure.message));
+    talk(&width::hanging(&format!("{}: ", ink.error("error")), "error: ".len(), &failure.message));
     if let Some(help) = &failure.help {
         talk(&remedy(ink, help));
     }
@@ -61,7 +61,7 @@ pub fn error(ink: Ink, code: &str, message: &str, help: Option<&str>) {
 /// `word[code]: message`, wrapped.
 pub fn headed(ink: Ink, word: &str, code: &str, message: &str) -> String {
     let head = format!("{word}[{code}]");
-    width::hanging(&format!("{}: ", ink.bad(&head)), head.len() + 2, message)
+    width::hanging(&format!("{}: ", ink.error(&head)), head.len() + 2, message)
 }
 
 /// What to do about it, wrapped.

@@ -49,6 +49,11 @@ impl Ink {
         self.wrap("32", text)
     }
 
+    /// As the drawn errors have it.
+    pub fn error(self, text: &str) -> String {
+        self.wrap("1;91", text)
+    }
+
     pub fn bad(self, text: &str) -> String {
         self.wrap("31", text)
     }

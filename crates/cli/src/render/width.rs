@@ -39,6 +39,15 @@ pub fn hanging(head: &str, shown: usize, text: &str) -> String {
     beside(head, shown, text, columns())
 }
 
+/// The beginning of a line, with `less` columns of the page left free.
+pub fn cut(text: &str, less: usize) -> String {
+    let most = columns().saturating_sub(less);
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
 fn beside(head: &str, shown: usize, text: &str, width: usize) -> String {
     let indent = format!("\n{}", " ".repeat(shown));
     format!("{head}{}", lines(text, width.saturating_sub(shown)).join(&indent))
