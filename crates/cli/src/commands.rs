@@ -34,7 +34,7 @@ pub async fn run(args: &Args) -> u8 {
     let ended = match &args.verb {
         // It has an end of its own, which is no interruption.
         Verb::Greenhouse { verb } => greenhouse::run(verb).await,
-        verb => interrupt::until(one(verb, args, &teller, &time)).await,
+        verb => interrupt::until(Box::pin(one(verb, args, &teller, &time))).await,
     };
     ended.unwrap_or_else(|failure| {
         teller.failed(&failure);

@@ -55,30 +55,10 @@ impl Beside {
     pub fn make_bundle(&self, environment: &Environment, time: &Time, talk: &mut dyn Write) -> Result<Bundle, Failure> {
         let bundle = Bundle::generate(&mut time.rng("secrets bundle"), time.now())
             .map_err(|error| Failure::new(error.code(), error.to_string()))?;
-        let recipients = self.recipients(environment, talk)?;
+        let recipients = recipients(environment, talk)?;
         let sealed = bundle.seal(&recipients).map_err(|error| Failure::new(error.code(), error.to_string()))?;
         write(&self.bundle(), sealed.as_bytes(), 0o600)?;
         Ok(bundle)
-    }
-
-    fn recipients(&self, environment: &Environment, talk: &mut dyn Write) -> Result<Vec<String>, Failure> {
-        let known = age_identities(environment)?;
-        if !known.expose().trim().is_empty() {
-            return talos::recipients_of(&known)
-                .map_err(|error| Failure::new(error.code(), format!("the age key: {error}")).help(error.help()));
-        }
-        let path = age_file(environment);
-        let made = AgeIdentity::generate();
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| Failure::system(&folder.display().to_string(), &error))?;
-        }
-        write(&path, made.key_file().expose().as_bytes(), 0o600)?;
-        let _ = writeln!(
-            talk,
-            "made an age key: {}\n  whoever loses it loses the cluster's secrets and backups: keep a copy of it",
-            path.display()
-        );
-        Ok(vec![made.recipient])
     }
 
     /// The lock, if there is one.
@@ -105,6 +85,27 @@ impl Beside {
         write(&self.lock(), text.as_bytes(), 0o644)?;
         Ok(true)
     }
+}
+
+/// Whom bundles are encrypted for: the user's age key, made here if there is none.
+fn recipients(environment: &Environment, talk: &mut dyn Write) -> Result<Vec<String>, Failure> {
+    let known = age_identities(environment)?;
+    if !known.expose().trim().is_empty() {
+        return talos::recipients_of(&known)
+            .map_err(|error| Failure::new(error.code(), format!("the age key: {error}")).help(error.help()));
+    }
+    let path = age_file(environment);
+    let made = AgeIdentity::generate();
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| Failure::system(&folder.display().to_string(), &error))?;
+    }
+    write(&path, made.key_file().expose().as_bytes(), 0o600)?;
+    let _ = writeln!(
+        talk,
+        "made an age key: {}\n  whoever loses it loses the cluster's secrets and backups: keep a copy of it",
+        path.display()
+    );
+    Ok(vec![made.recipient])
 }
 
 /// Where installers are pulled from.

@@ -13,6 +13,7 @@ const HEAD: usize = 8;
 /// Checks everything that can be known before anything is spent. Exits 1 if something would stop an apply.
 pub async fn run(args: &Args, teller: &Teller, time: &Time) -> Result<u8, Failure> {
     let context = Context::open(args, time)?;
+    context.tell_stale_lock(teller)?;
     let findings = engine::check(&context.reach, &context.subject).await;
     let stops = findings.iter().filter(|finding| finding.fatal).count();
     let exit = u8::from(stops > 0);

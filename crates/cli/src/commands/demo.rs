@@ -180,7 +180,7 @@ impl clouds::Settings for InWorld {
     }
 
     fn file(&self, path: &str) -> Result<Secret, String> {
-        let name = if path.ends_with(".pem") { "OCI_KEY" } else { path };
+        let name = if path == "OCI_CONFIG" { path } else { "OCI_KEY" };
         self.0.get(name).map(Secret::new).ok_or_else(|| format!("{path}: there is no such file"))
     }
 }

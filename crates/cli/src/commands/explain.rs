@@ -10,7 +10,8 @@ pub fn run(args: &Args, code: Option<&str>) -> Result<u8, Failure> {
     let Some(code) = code else {
         let all: Vec<_> = PAGES.iter().map(|(code, page)| json!({"code": code, "title": title(page)})).collect();
         render::document(args, &all, || {
-            PAGES.iter().map(|(code, page)| format!("{code}  {}\n", title(page))).collect()
+            let lines: Vec<String> = PAGES.iter().map(|(code, page)| format!("{code}  {}", title(page))).collect();
+            lines.join("\n") + "\n"
         })?;
         return Ok(0);
     };

@@ -9,7 +9,7 @@ use std::time::Duration;
 use wire::Time;
 
 /// How long an administrator's certificate is good: a working day and a night's troubles.
-const TTL: Duration = Duration::from_secs(24 * 3600);
+const TTL: Duration = Duration::from_hours(24);
 
 /// Prints a kubeconfig for the administrator; through the mesh proxy, if the environment names one.
 pub async fn run(args: &Args, time: &Time) -> Result<u8, Failure> {
@@ -39,7 +39,7 @@ pub async fn run(args: &Args, time: &Time) -> Result<u8, Failure> {
 async fn mesh_address(context: &Context) -> Result<String, Failure> {
     let observed = engine::observe(&context.reach, &context.subject, &BTreeSet::new()).await?;
     let control_planes = context.subject.cluster.with_role(Role::ControlPlane);
-    let address = control_planes.filter_map(|node| observed.device(node)?.address).next();
+    let address = control_planes.into_iter().find_map(|node| observed.device(node)?.address);
     address
         .map(|address| address.to_string())
         .ok_or_else(|| Failure::new("BQ0504", "no control plane is on the tailnet").help("`bouquet status` says more"))

@@ -9,7 +9,7 @@ use std::time::Duration;
 use wire::Time;
 
 /// How long an administrator's certificate is good.
-const TTL: Duration = Duration::from_secs(24 * 3600);
+const TTL: Duration = Duration::from_hours(24);
 
 /// Prints a talosconfig for the administrator.
 pub async fn run(args: &Args, time: &Time) -> Result<u8, Failure> {

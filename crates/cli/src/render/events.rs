@@ -184,10 +184,8 @@ impl Teller {
                 talk(&faults::remedy(self.0.ink, &blocked.help));
             }
         }
-        self.close(
-            exit,
-            Counts { changed: outcome.changed, failed: outcome.failed.len(), blocked: outcome.blocked.len() },
-        );
+        let counts = Counts { changed: outcome.changed, failed: outcome.failed.len(), blocked: outcome.blocked.len() };
+        self.close(exit, &counts);
     }
 
     /// How a command ended that failed as a whole.
@@ -203,7 +201,7 @@ impl Teller {
         }
         faults::failure(self.0.ink, failure);
         if self.is_for_programs() || counts.changed + counts.failed > 0 {
-            self.close(failure.exit, counts);
+            self.close(failure.exit, &counts);
         }
     }
 
@@ -235,9 +233,9 @@ impl Teller {
         if let Value::Object(fields) = summary { fields } else { serde_json::Map::new() }
     }
 
-    fn close(&self, exit: u8, counts: Counts) {
+    fn close(&self, exit: u8, counts: &Counts) {
         if self.is_for_programs() {
-            return self.event(Value::Object(self.summary_of(exit, &counts)));
+            return self.event(Value::Object(self.summary_of(exit, counts)));
         }
         let Counts { changed, failed, blocked } = counts;
         let word = if exit == 0 { self.0.ink.good("done") } else { self.0.ink.bad("not done") };

@@ -35,7 +35,7 @@ fn one(styled: bool, columns: usize, marked: &Marked, fault: &Fault) -> String {
         group = group.element(Level::HELP.message(width::lines(help, columns.saturating_sub(head)).join("\n")));
     }
     let renderer = if styled { Renderer::styled() } else { Renderer::plain() };
-    renderer.term_width(columns).render(&[group]).to_string()
+    renderer.term_width(columns).render(&[group])
 }
 
 /// Shows why a command failed, on stderr.

@@ -2,7 +2,7 @@
 
 use crate::desk::{Desk, ROSE, Said};
 use std::net::TcpListener;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 #[test]
 fn wrong_usage_exits_2() {
@@ -19,8 +19,7 @@ fn a_reader_that_goes_away_is_nobodys_fault() {
     for args in [&["explain"][..], &["schema", "-"], &["completions", "bash"], &["--help"], &["-o", "json", "demo"]] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);
-        let output =
-            desk.bouquet(args).stdout(writer).stderr(Stdio::piped()).spawn().and_then(|run| run.wait_with_output());
+        let output = desk.bouquet(args).stdout(writer).stderr(Stdio::piped()).spawn().and_then(Child::wait_with_output);
         let said = Said::from(output.expect("bouquet runs"));
         assert_eq!(said.exit, Some(0), "{args:?}: {said:?}");
         assert!(!said.err.contains("panicked"), "{args:?}: {}", said.err);
@@ -33,7 +32,7 @@ fn a_full_disk_is_a_failure() {
     let desk = Desk::new("full");
     let full = std::fs::File::create("/dev/full").expect("/dev/full");
     let output =
-        desk.bouquet(&["explain"]).stdout(full).stderr(Stdio::piped()).spawn().and_then(|run| run.wait_with_output());
+        desk.bouquet(&["explain"]).stdout(full).stderr(Stdio::piped()).spawn().and_then(Child::wait_with_output);
     let said = Said::from(output.expect("bouquet runs"));
     assert_eq!(said.exit, Some(1), "{said:?}");
     assert!(said.err.contains("error[BQ0602]: stdout: "), "{}", said.err);

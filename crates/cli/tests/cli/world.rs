@@ -124,9 +124,11 @@ fn a_lock_that_no_longer_fits_the_file_is_told() {
     let world = Served::new("world-lock");
     let lock = "format: 1\ntalos: 1.13.0\nkubernetes: 1.37.1\nextensions: []\nimages: {}\n";
     world.desk.write("bouquet.lock", lock);
-    let said = world.run(&["plan"]);
-    assert_eq!(said.exit, Some(0), "{said:?}");
-    assert!(said.err.contains("the lock is for Talos 1.13.0"), "{}", said.err);
+    for verb in ["check", "plan"] {
+        let said = world.run(&[verb]);
+        assert_eq!(said.exit, Some(0), "{said:?}");
+        assert!(said.err.contains("the lock is for Talos 1.13.0"), "{}", said.err);
+    }
     assert_eq!(world.desk.read("bouquet.lock"), lock);
 
     world.desk.write("bouquet.lock", "format: 1\ntalos: newest\n");
