@@ -1,4 +1,4 @@
-use super::interrupt;
+use super::interrupt::Signals;
 use crate::args::GreenhouseVerb;
 use crate::failure::Failure;
 use crate::render;
@@ -13,11 +13,13 @@ pub async fn run(verb: &GreenhouseVerb) -> Result<u8, Failure> {
     let time = Time::system(Rng::seeded(options.seed));
     let world = Greenhouse::new(&options, time).map_err(|error| Failure::usage(error.to_string()))?;
     let serving = world.serve(dir, *listen).await.map_err(|error| Failure::new("BQ0602", error.to_string()))?;
+    // Who reads `ready` may end it at once.
+    let mut signals = Signals::listen()?;
     render::out(&format!("ready {}\n", dir.join("env").display()))?;
-    interrupt::signal().await?;
+    signals.next().await;
     tokio::select! {
         biased;
-        stopped = interrupt::signal() => stopped?,
+        () = signals.next() => {}
         () = serving.shutdown() => {}
     }
     Ok(0)

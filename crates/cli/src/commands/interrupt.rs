@@ -5,31 +5,53 @@ use crate::failure::Failure;
 /// Runs until it is done or interrupted. Every step can be cut off anywhere, so an interrupt simply stops: whatever was begun
 /// is found by the next run.
 pub async fn until<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut signals = Signals::listen()?;
     tokio::select! {
         biased;
-        stopped = signal() => {
-            stopped?;
-            Err(Failure::interrupted())
-        }
+        () = signals.next() => Err(Failure::interrupted()),
         result = work => result,
     }
 }
 
-/// Waits for SIGINT or SIGTERM.
+/// SIGINT and SIGTERM, heard from [`Signals::listen`] on.
 #[cfg(unix)]
-pub async fn signal() -> Result<(), Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let failed = |error: std::io::Error| Failure::system("signals", &error);
-    let mut term = signal(SignalKind::terminate()).map_err(failed)?;
-    tokio::select! {
-        biased;
-        _ = term.recv() => Ok(()),
-        result = tokio::signal::ctrl_c() => result.map_err(failed),
+pub struct Signals {
+    int: tokio::signal::unix::Signal,
+    term: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    pub fn listen() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let open = |kind| signal(kind).map_err(|error| Failure::system("signals", &error));
+        Ok(Signals { int: open(SignalKind::interrupt())?, term: open(SignalKind::terminate())? })
+    }
+
+    /// Waits for one.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            biased;
+            _ = self.int.recv() => {}
+            _ = self.term.recv() => {}
+        }
     }
 }
 
-/// Waits for Ctrl-C.
+/// Ctrl-C.
 #[cfg(not(unix))]
-pub async fn signal() -> Result<(), Failure> {
-    tokio::signal::ctrl_c().await.map_err(|error| Failure::system("signals", &error))
+pub struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    pub fn listen() -> Result<Self, Failure> {
+        Ok(Signals)
+    }
+
+    /// Waits for one; where none can be heard, none comes.
+    pub async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
 }
