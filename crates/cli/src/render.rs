@@ -2,6 +2,7 @@
 
 mod events;
 mod faults;
+mod ids;
 mod plan;
 mod status;
 mod style;

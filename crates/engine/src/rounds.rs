@@ -62,7 +62,7 @@ pub async fn proof(reach: &Reach, subject: &Subject) -> Result<Vec<String>, Erro
     let observed = observe(reach, subject, &BTreeSet::new()).await?;
     let mut left: Vec<String> = observed
         .found()
-        .filter(|found| (found.ours || found.left_behind) && found.state != clouds::State::Leaving)
+        .filter(|found| found.ours || found.left_behind)
         .map(|found| format!("{} (id {})", found.key, found.id))
         .collect();
     left.extend(observed.devices.iter().filter(|device| device.ours).map(|device| format!("device {}", device.name)));

@@ -6,7 +6,6 @@ use crate::steps::{Plan, Report, Step, StepId, Verb};
 use clouds::{Cloud, Found, Image, Need, NeedMachine, Openness, State, Wanted};
 use spec::{CloudPlace, Cluster, FirstContact, Role};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What should be.
@@ -18,8 +17,6 @@ pub struct Wish<'a> {
     pub clouds: &'a [Arc<dyn Cloud>],
     /// By cloud name: the schematic id of its images.
     pub schematics: &'a BTreeMap<String, String>,
-    /// Addresses that may reach machines at first contact; empty: any.
-    pub operators: &'a [IpAddr],
 }
 
 /// Plans the way from what is to what should be.
@@ -50,7 +47,12 @@ pub fn make(wish: &Wish<'_>, observed: &Observed) -> (Plan, Report) {
 }
 
 /// What this cluster asks of one cloud.
-pub(crate) fn need(cloud: &dyn Cloud, wish: &Wish<'_>, placed: &BTreeMap<String, Placement>) -> Need {
+pub(crate) fn need(
+    cloud: &dyn Cloud,
+    wish: &Wish<'_>,
+    observed: &Observed,
+    placed: &BTreeMap<String, Placement>,
+) -> Need {
     let machines = placed.iter().filter_map(|(node, placement)| match placement {
         Placement::Cloud { place, arch } if place.cloud == cloud.name() => {
             let role = wish.cluster.nodes.get(node)?.role;
@@ -60,11 +62,9 @@ pub(crate) fn need(cloud: &dyn Cloud, wish: &Wish<'_>, placed: &BTreeMap<String,
         _ => None,
     });
     let machines: Vec<NeedMachine> = machines.collect();
-    let first_contact = machines.iter().any(|machine| {
-        let node = wish.cluster.nodes.get(&machine.node);
-        node.is_some_and(|node| node.first_contact == FirstContact::Maintenance)
-    });
-    let talos_from = if first_contact { wish.operators.to_vec() } else { Vec::new() };
+    // The machine API is open to us for as long as one of them has no configuration, and to nobody afterwards.
+    let first_contact = machines.iter().any(|machine| observed.awaits_first_contact(wish.cluster, &machine.node));
+    let talos_from = if first_contact { observed.operators.clone() } else { Vec::new() };
     Need { cluster: wish.cluster.name.clone(), machines, openness: Openness { talos_from } }
 }
 
@@ -81,7 +81,7 @@ fn ground(
     placed: &BTreeMap<String, Placement>,
     draft: &mut Draft,
 ) {
-    for wanted in cloud.wanted(&need(cloud, wish, placed)) {
+    for wanted in cloud.wanted(&need(cloud, wish, observed, placed)) {
         if wanted.is_machine {
             continue;
         }
@@ -315,13 +315,17 @@ fn configure(node: &str, role: Role, wish: &Wish<'_>, observed: &Observed, draft
 }
 
 /// Names of all resources that are wanted, machines included.
-pub(crate) fn wanted_keys(wish: &Wish<'_>, placed: &BTreeMap<String, Placement>) -> BTreeSet<clouds::Key> {
-    let all = wish.clouds.iter().flat_map(|cloud| cloud.wanted(&need(cloud.as_ref(), wish, placed)));
+pub(crate) fn wanted_keys(
+    wish: &Wish<'_>,
+    observed: &Observed,
+    placed: &BTreeMap<String, Placement>,
+) -> BTreeSet<clouds::Key> {
+    let all = wish.clouds.iter().flat_map(|cloud| cloud.wanted(&need(cloud.as_ref(), wish, observed, placed)));
     all.map(|wanted| wanted.key).collect()
 }
 
 /// What the cluster would ask of one cloud, every node at the place that it has or would get.
 pub fn need_of(cloud: &dyn Cloud, wish: &Wish<'_>, observed: &Observed) -> Need {
     let placed = places::decide(wish, observed, &mut Draft::new());
-    need(cloud, wish, &placed)
+    need(cloud, wish, observed, &placed)
 }

@@ -15,11 +15,7 @@ use talos::Bundle;
 use wire::{Rng, Secret, Time};
 
 /// The file that the demo lives through.
-const FILE: &str = "cluster: bouquet
-nodes:
-  rose: { role: control-plane, on: hetzner/hel1/cax11 }
-  lily: { role: worker, on: hetzner/fsn1/cax21 }
-";
+const FILE: &str = include_str!("../../../../examples/bouquet.yaml");
 /// How to come from here to real machines.
 const LAST_WORDS: &str = "
 All of this was simulated, its time too: nothing was bought, nobody was called.
@@ -78,7 +74,6 @@ impl<'a> Show<'a> {
         let bundle = Bundle::generate(&mut time.rng("secrets bundle"), time.now())
             .map_err(|error| Failure::new(error.code(), error.to_string()))?;
         let subject = Subject { cluster: Arc::new(cluster), bundle: Some(Arc::new(bundle)), schematics };
-        left_by_an_earlier_run(&world, &subject)?;
         let listener = paced(args, teller.listener(), time.clone());
         Ok(Show { args, seed, world, reach, subject, teller, listener })
     }
@@ -126,20 +121,6 @@ impl<'a> Show<'a> {
         self.say(&format!("\n$ bouquet status\n\n{}", render::status(Ink::talk(self.args), &status)));
         Ok(())
     }
-}
-
-/// A bootable image, as an earlier cluster of the same name would have left it with `destroy --keep-images`.
-fn left_by_an_earlier_run(world: &Greenhouse, subject: &Subject) -> Result<(), Failure> {
-    let schematic = talos::Schematic::new([talos::TAILSCALE]).id();
-    let (half, rest) = schematic.split_at_checked(32).unwrap_or((schematic.as_str(), ""));
-    let talos = subject.cluster.talos.to_string();
-    let name = subject.cluster.name.as_str();
-    let marks = [("cluster", name), ("role", "image"), ("arch", "arm64"), ("talos", &talos)];
-    let marks = marks.into_iter().chain([("schematic", half), ("schematic-rest", rest)]);
-    let labels = marks.map(|(mark, value)| (format!("bouquet.dev/{mark}"), value.to_owned())).collect();
-    world
-        .snapshot(&labels, &[talos::TAILSCALE], &talos, "arm64")
-        .map_err(|error| Failure::new("BQ0602", error.to_string()))
 }
 
 fn add(outcome: &mut Outcome, other: Outcome) {

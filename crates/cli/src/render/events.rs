@@ -1,3 +1,4 @@
+use super::ids::short;
 use super::style::{Ink, out, talk, yaml};
 use super::{faults, width};
 use crate::args::{Args, Output};
@@ -128,7 +129,7 @@ impl Teller {
                     StepState::Failed => ink.bad("failed "),
                     _ => ink.dim("skipped"),
                 };
-                talk(&format!("{} {word} {id}", self.stamp()));
+                talk(&format!("{} {word} {}", self.stamp(), short(id)));
             }
             Event::Note { subject, text } => {
                 let head = format!("{} {}    ", self.stamp(), ink.warn("note"));
@@ -145,7 +146,7 @@ impl Teller {
                 let style = ProgressStyle::with_template("       {spinner} {msg}");
                 let bar = self.0.bars.add(ProgressBar::new_spinner());
                 bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-                bar.set_message(width::cut(id, BAR));
+                bar.set_message(width::cut(&short(id), BAR));
                 bar.enable_steady_tick(Duration::from_millis(120));
                 running.insert(id.clone(), bar);
                 return;
@@ -157,7 +158,7 @@ impl Teller {
                         (done, 0) => format!(" {done} MiB"),
                         (done, total) => format!(" {done} of {total} MiB"),
                     };
-                    bar.set_message(width::cut(&format!("{id} {what}{bytes}"), BAR));
+                    bar.set_message(width::cut(&format!("{} {what}{bytes}", short(id)), BAR));
                 }
                 return;
             }

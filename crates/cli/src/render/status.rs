@@ -20,10 +20,11 @@ pub fn status(ink: Ink, status: &Status) -> String {
 }
 
 const HEAD: [&str; 7] = ["NODE", "ROLE", "STATE", "TALOS", "KUBE", "PUBLIC", "MESH"];
+const GAP: &str = "  ";
 /// The column that is coloured.
 const STATE: usize = 2;
 
-/// Nodes as a table, each column as wide as it must be: 80 in all for names of ten letters.
+/// Nodes as a table, each column as wide as it must be: 80 in all for names of five letters.
 pub fn node_table(ink: Ink, nodes: &[NodeStatus]) -> String {
     let rows: Vec<[String; 7]> = nodes.iter().map(row).collect();
     let widths: Vec<usize> = HEAD
@@ -36,13 +37,13 @@ pub fn node_table(ink: Ink, nodes: &[NodeStatus]) -> String {
         cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect()
     };
     let mut text = String::new();
-    let _ = writeln!(text, "{}", ink.bold(padded(&HEAD.map(str::to_owned)).join(" ").trim_end()));
+    let _ = writeln!(text, "{}", ink.bold(padded(&HEAD.map(str::to_owned)).join(GAP).trim_end()));
     for (node, row) in nodes.iter().zip(&rows) {
         let mut cells = padded(row);
         if let Some(state) = cells.get_mut(STATE) {
             *state = if node.ready { ink.good(state) } else { ink.bad(state) };
         }
-        let _ = writeln!(text, "{}", cells.join(" ").trim_end());
+        let _ = writeln!(text, "{}", cells.join(GAP).trim_end());
     }
     text
 }

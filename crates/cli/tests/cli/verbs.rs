@@ -1,6 +1,6 @@
 //! Verbs that need nobody else: what they print and what they leave behind.
 
-use crate::desk::{Desk, Said};
+use crate::desk::{Desk, MISSION, Said};
 
 #[test]
 fn version_is_told_without_reading_anything() {
@@ -124,7 +124,10 @@ fn the_demo_is_the_same_for_the_same_seed_and_says_that_it_is_simulated() {
     let desk = Desk::new("demo");
     let said = desk.run(&["demo"]);
     assert_eq!((said.exit, said.out.as_str()), (Some(0), ""), "{said:?}");
-    assert!(said.err.lines().all(|line| line.chars().count() <= 80), "{}", said.err);
+    let ours = said.err.lines().filter(|line| !MISSION.contains(line));
+    for line in ours {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
     let last: Vec<&str> = said.err.lines().rev().take(8).collect();
     let last = last.join("\n");
     assert!(last.contains("simulated") && last.contains("bouquet init"), "{last}");

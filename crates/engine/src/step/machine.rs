@@ -44,10 +44,11 @@ pub(super) async fn launch(
     }
 }
 
-/// A machine that comes to a cluster after its bootstrap bears the cluster's marks too, so that they outlive the others.
+/// A machine that comes to a cluster after its bootstrap bears the cluster's marks too, so that they outlive the others;
+/// also one that is launched while the bootstrap of another goes on.
 pub(super) async fn bear_marks(site: &Arc<Site>, node: &str) -> Result<(), Error> {
     let Some(mut found) = site.machine(node) else { return Ok(()) };
-    let (formed, machine) = match site.observed.formation() {
+    let (formed, machine) = match Formation::marked(site.ours().iter()) {
         Formation::Formed(machine) => (true, machine),
         Formation::Begun(machine) => (false, machine),
         Formation::Unborn => return Ok(()),
