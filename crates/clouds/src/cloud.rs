@@ -44,6 +44,11 @@ pub trait Cloud: Send + Sync {
     /// whether it has become ready is seen by [`Cloud::find`].
     async fn create(&self, line: &Line, wanted: &Wanted, given: &Given) -> Result<Found, Error>;
 
+    /// What the cloud forgives of these offers' monthly prices, and what it calls that.
+    fn allowance(&self, _offers: &[&Offer]) -> Option<(&'static str, Money)> {
+        None
+    }
+
     /// Changes in place what is there into what is wanted.
     async fn update(&self, line: &Line, found: &Found, wanted: &Wanted, given: &Given) -> Result<Found, Error>;
 

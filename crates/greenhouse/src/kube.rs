@@ -140,11 +140,6 @@ pub(crate) fn set_available(state: &mut Everything, id: ClusterId, available: bo
     state.note(format_args!("kubernetes: etcd {}", if available { "has a quorum" } else { "has no quorum" }));
 }
 
-/// Whether a pod whose name begins with `prefix` runs and is ready on the node: its network, its proxy, its ingress.
-pub(crate) fn has_ready_pod(state: &Everything, id: ClusterId, node: &str, prefix: &str) -> bool {
-    cluster(state, id).is_some_and(|cluster| pods::has_ready(&cluster.store, node, prefix))
-}
-
 fn cluster(state: &Everything, id: ClusterId) -> Option<&Cluster> {
     state.kube.clusters.get(&id)
 }

@@ -1,5 +1,6 @@
 //! Machines: power, disk, firmware, addresses, and whatever the bytes on the disk make of them.
 
+use crate::dns;
 use crate::net::{Endpoint, From};
 use crate::rescue;
 use crate::talos;
@@ -153,6 +154,7 @@ pub(crate) fn power_off(world: &World, id: MachineId) {
         let name = machine.name.clone();
         state.note(format_args!("machine {name}: power off"));
         talos::lost(state, id);
+        dns::forget(state, From::Machine(id));
         hetzner::power_changed(state, id, false);
         oci::power_changed(state, id, false);
     });

@@ -1,7 +1,8 @@
+use crate::make::Wish;
 use crate::observed::Observed;
-use clouds::Money;
+use clouds::{Money, Offer};
 use serde::Serialize;
-use spec::{Cluster, Place};
+use spec::Place;
 use std::collections::BTreeMap;
 
 /// What the cluster costs a month, as the file has it.
@@ -9,6 +10,8 @@ use std::collections::BTreeMap;
 pub struct Bill {
     /// A line a node, in order of names.
     pub lines: Vec<BillLine>,
+    /// What clouds forgive, if the account uses it for nothing else: `oci Always Free`, and how much.
+    pub allowances: Vec<(String, Money)>,
     /// Sums, by currency; currencies are never added up. Thousandths of the unit.
     pub total_milli: BTreeMap<String, i64>,
 }
@@ -27,9 +30,10 @@ pub struct BillLine {
 }
 
 /// Adds up what every node costs at the place it has, or at the first place that it would get.
-pub fn bill(cluster: &Cluster, observed: &Observed) -> Bill {
+pub fn bill(wish: &Wish<'_>, observed: &Observed) -> Bill {
     let mut bill = Bill::default();
-    for (name, node) in &cluster.nodes {
+    let mut taken: BTreeMap<&str, Vec<&Offer>> = BTreeMap::new();
+    for (name, node) in &wish.cluster.nodes {
         let at = observed.machine(name).and_then(|found| found.place.clone());
         let first = node.places.iter().find(|place| match place {
             Place::Cloud(place) => !observed.refused.contains(place),
@@ -40,6 +44,9 @@ pub fn bill(cluster: &Cluster, observed: &Observed) -> Bill {
             (None, Some(Place::Cloud(place))) => observed.offer(place),
             _ => None,
         };
+        if let Some(offer) = offer {
+            taken.entry(offer.place.cloud.as_str()).or_default().push(offer);
+        }
         let price = offer.and_then(|offer| offer.price.clone());
         if let Some(price) = &price {
             *bill.total_milli.entry(price.currency.clone()).or_default() += price.milli;
@@ -47,6 +54,12 @@ pub fn bill(cluster: &Cluster, observed: &Observed) -> Bill {
         let place = at.map(|place| place.to_string()).or_else(|| first.map(ToString::to_string)).unwrap_or_default();
         let source = offer.map(|offer| offer.price_source.clone()).unwrap_or_default();
         bill.lines.push(BillLine { node: name.clone(), place, price, source });
+    }
+    for cloud in wish.clouds {
+        let offers = taken.get(cloud.name()).map(Vec::as_slice).unwrap_or_default();
+        let Some((what, money)) = cloud.allowance(offers) else { continue };
+        *bill.total_milli.entry(money.currency.clone()).or_default() += money.milli;
+        bill.allowances.push((format!("{} {what}", cloud.name()), money));
     }
     bill
 }

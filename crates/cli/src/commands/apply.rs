@@ -41,7 +41,7 @@ async fn apply(
         }
     }
     if !plan.is_empty() && !yes {
-        let bill = plan::bill(&context.subject.cluster, &observed);
+        let bill = plan::bill(&context.reach.wish(&context.subject), &observed);
         render::talk(&render::plan(Ink::talk(args), &plan, &report, &bill));
         ask::confirm("Do this? [y/N] ", "y").await?;
     }

@@ -86,7 +86,7 @@ impl<'a> Show<'a> {
         ));
         let observed = engine::observe(&self.reach, &self.subject, &BTreeSet::new()).await?;
         let (plan, report) = plan::make(&self.reach.wish(&self.subject), &observed);
-        let bill = plan::bill(&self.subject.cluster, &observed);
+        let bill = plan::bill(&self.reach.wish(&self.subject), &observed);
         self.say(&format!("$ bouquet plan\n\n{}", render::plan(Ink::talk(self.args), &plan, &report, &bill)));
         self.say("$ bouquet apply");
         let mut outcome = engine::apply(&self.reach, &self.subject, &self.listener).await?;

@@ -22,7 +22,7 @@ async fn destroy(args: &Args, context: &Context, teller: &Teller, yes: bool, spa
     if !yes {
         let observed = engine::observe(reach, subject, &BTreeSet::new()).await?;
         let (plan, report) = plan::destroy(&reach.wish(subject), &observed, spare);
-        let bill = plan::bill(&subject.cluster, &observed);
+        let bill = plan::bill(&reach.wish(subject), &observed);
         render::talk(&render::plan(Ink::talk(args), &plan, &report, &bill));
         let name = &subject.cluster.name;
         ask::confirm(&format!("Type the cluster's name ({name}) to remove all of this: "), name).await?;

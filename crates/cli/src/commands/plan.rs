@@ -25,7 +25,7 @@ pub async fn run(args: &Args, teller: &Teller, time: &Time, wanted: Wanted<'_>) 
     context.tell_stale_lock(teller)?;
     let observed = engine::observe(&context.reach, &context.subject, &BTreeSet::new()).await?;
     let (plan, report) = make(&context, &observed, wanted.destroy);
-    let bill = plan::bill(&context.subject.cluster, &observed);
+    let bill = plan::bill(&context.reach.wish(&context.subject), &observed);
     let exit = match (report.blocked.is_empty(), plan.is_empty()) {
         (false, _) => 1,
         (true, false) if wanted.exit_code => 3,

@@ -78,6 +78,10 @@ pub fn bill_lines(ink: Ink, bill: &Bill) -> String {
         let source = if live { String::new() } else { format!(" ({})", line.source) };
         let _ = writeln!(text, "  {:<10} {:<41} {price:>10}{}", line.node, line.place, ink.dim(&source));
     }
+    for (what, amount) in &bill.allowances {
+        let note = ink.dim(" (where nothing else uses it)");
+        let _ = writeln!(text, "  {:<10} {what:<41} {:>10}{note}", "", money(amount));
+    }
     let total: Vec<String> = bill
         .total_milli
         .iter()

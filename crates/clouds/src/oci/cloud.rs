@@ -1,6 +1,6 @@
 use super::mark::{KINDS, OCI};
-use super::{Oci, image, wanted};
-use crate::{Cloud, Error, Finding, Found, Given, Image, ImageOrder, Need, Offer, Power, Progress, Wanted};
+use super::{Oci, image, offers, wanted};
+use crate::{Cloud, Error, Finding, Found, Given, Image, ImageOrder, Money, Need, Offer, Power, Progress, Wanted};
 use async_trait::async_trait;
 use spec::CloudPlace;
 use wire::Line;
@@ -49,6 +49,10 @@ impl Cloud for Oci {
 
     async fn delete(&self, line: &Line, found: &Found) -> Result<(), Error> {
         self.delete_one(line, found).await
+    }
+
+    fn allowance(&self, taken: &[&Offer]) -> Option<(&'static str, Money)> {
+        offers::always_free(taken).map(|money| ("Always Free", money))
     }
 
     async fn mark(&self, line: &Line, found: &Found, label: &str, value: Option<&str>) -> Result<(), Error> {

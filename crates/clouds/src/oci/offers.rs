@@ -222,6 +222,18 @@ fn price(machine: &str, size: Size) -> Option<Money> {
     }
 }
 
+/// What Always Free takes off the A1 machines of a tenancy that has no others: 1,500 OCPU hours and 9,000 GB hours a
+/// month. Source: Oracle's documents as of June 2026.
+pub(super) fn always_free(offers: &[&Offer]) -> Option<Money> {
+    const HOURS: i64 = 730;
+    let arm = offers.iter().filter(|offer| offer.place.machine == "VM.Standard.A1.Flex");
+    let (cpus, memory_gib) =
+        arm.fold((0, 0), |(cpus, gib), offer| (cpus + i64::from(offer.cores), gib + i64::from(offer.memory_gib)));
+    // $0.01 an OCPU hour is 10 thousandths, $0.0015 a GB hour one and a half.
+    let milli = (cpus * HOURS).min(1_500) * 10 + (memory_gib * HOURS).min(9_000) * 15 / 10;
+    (milli > 0).then(|| Money { currency: "USD".to_owned(), milli: -milli })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -264,6 +276,19 @@ mod tests {
         place.size = Some(Size { cpus: 100, memory_gib: 24, disk_gib: 50 });
         let stock = super::stock(&place, Some(&a1()), Some(&[said("AVAILABLE")]));
         assert_eq!(stock, Stock::Unknown("VM.Standard.A1.Flex has 1 to 80 OCPUs".into()));
+    }
+
+    #[test]
+    fn always_free_takes_off_what_it_holds_and_no_more_than_there_is() {
+        let offer = |cpus, memory_gib| {
+            let size = Size { cpus, memory_gib, disk_gib: 50 };
+            offer(&CloudPlace { size: Some(size), ..tulip() }, None, Stock::Available)
+        };
+        let milli = |offers: &[&Offer]| always_free(offers).map(|money| money.milli);
+        assert_eq!(milli(&[&offer(4, 24)]), Some(-28_500));
+        assert_eq!(milli(&[&offer(1, 6)]), Some(-13_870), "all of one small machine: 7.30 + 6.57");
+        assert_eq!(milli(&[&offer(2, 12), &offer(2, 12)]), Some(-28_500));
+        assert_eq!(milli(&[]), None);
     }
 
     #[test]

@@ -121,17 +121,6 @@ impl Input {
         }
     }
 
-    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
-        match self.get(name) {
-            None => Ok(None),
-            Some(value) => value.as_u64().map(Some).ok_or_else(|| Refusal::field(name, "must be a positive integer")),
-        }
-    }
-
-    pub(super) fn needed_number(&self, name: &str) -> Result<u64, Refusal> {
-        self.number(name)?.ok_or_else(|| Refusal::field(name, "Missing data for required field."))
-    }
-
     pub(super) fn list(&self, name: &str) -> Result<&[Value], Refusal> {
         match self.get(name) {
             None => Ok(&[]),

@@ -89,6 +89,16 @@ pub(super) fn lost(state: &mut State, id: MachineId) {
         }
         cluster.elect();
     }
+    tell_kubernetes(state);
+}
+
+/// Kubernetes serves as long as its etcd has a quorum.
+pub(super) fn tell_kubernetes(state: &mut State) {
+    let quora: Vec<(ClusterId, bool)> =
+        state.talos.etcd.values().map(|cluster| (cluster.kube, cluster.has_quorum())).collect();
+    for (kube, has_quorum) in quora {
+        kube::set_available(state, kube, has_quorum);
+    }
 }
 
 /// The cluster that this machine's data directory belongs to, if it is still a member of it.
@@ -231,6 +241,7 @@ async fn start(boot: &Boot, membership: Membership, address: IpAddr) -> Option<(
         if let Some(cluster) = state.talos.etcd.get_mut(&membership.cluster) {
             cluster.elect();
         }
+        tell_kubernetes(state);
     })?;
     boot.serve("etcd", "Started task etcd (PID 2417) for container etcd")?;
     if learner {
@@ -240,6 +251,7 @@ async fn start(boot: &Boot, membership: Membership, address: IpAddr) -> Option<(
             member.learner = false;
             let name = member.hostname.clone();
             state.note(format_args!("node {name}: etcd member promoted"));
+            tell_kubernetes(state);
             Some(())
         })??;
     }

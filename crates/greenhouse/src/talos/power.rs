@@ -111,6 +111,7 @@ pub(super) fn leave_etcd(state: &mut crate::world::State, id: machine::MachineId
     {
         cluster.remove(membership.member);
     }
+    etcd::tell_kubernetes(state);
     if let Some(disk) = state.talos.disks.get_mut(&id) {
         disk.etcd = None;
     }

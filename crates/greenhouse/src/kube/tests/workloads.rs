@@ -28,7 +28,11 @@ async fn a_control_plane_and_a_worker_come_to_run_the_system_pods() {
     );
     let coredns = api.get("/apis/apps/v1/namespaces/kube-system/deployments/coredns").await.1;
     assert_eq!(coredns["status"]["readyReplicas"], 2);
-    assert!(api.world.with(|state| crate::kube::has_ready_pod(state, api.id, "lily", "kube-flannel")));
+    let flannel_runs = |state: &mut crate::world::State| {
+        let cluster = crate::kube::cluster(state, api.id).unwrap();
+        crate::kube::pods::has_ready(&cluster.store, "lily", "kube-flannel")
+    };
+    assert!(api.world.with(flannel_runs));
 }
 
 #[tokio::test(start_paused = true)]

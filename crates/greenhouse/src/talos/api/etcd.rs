@@ -85,6 +85,7 @@ impl Api {
                 node.service("etcd", "Failed", "the member has been permanently removed from the cluster", now);
                 node.touch();
             }
+            etcd::tell_kubernetes(state);
         })
     }
 
