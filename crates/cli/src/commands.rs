@@ -27,7 +27,7 @@ pub async fn run(args: &Args) -> Result<u8, Failure> {
         Verb::Status => status::run(args).await,
         Verb::Destroy { yes, keep_images } => destroy::run(args, *yes, *keep_images).await,
         Verb::Demo { seed } => demo::run(args, *seed).await,
-        Verb::Greenhouse { verb: GreenhouseVerb::Serve { dir, seed, speed, fault, listen, zone } } => {
+        Verb::Greenhouse { verb: GreenhouseVerb::Serve { dir, seed, speed, fault, listen, zone, cluster } } => {
             let options = ::greenhouse::Options {
                 seed: *seed,
                 speed: *speed,
@@ -35,7 +35,7 @@ pub async fn run(args: &Args) -> Result<u8, Failure> {
                 zone: zone.clone(),
                 ..::greenhouse::Options::default()
             };
-            greenhouse::serve(dir, &options, *listen).await
+            greenhouse::serve(dir, &options, cluster, *listen).await
         }
         Verb::Kubeconfig => kubeconfig::run(args).await,
         Verb::Talosconfig => talosconfig::run(args).await,

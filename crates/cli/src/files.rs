@@ -55,10 +55,9 @@ impl Beside {
 
     fn recipients(&self, environment: &Environment, talk: &mut dyn Write) -> Result<Vec<String>, Failure> {
         let known = age_identities(environment)?;
-        let recipients = talos::recipients_of(&known)
-            .map_err(|error| Failure::new(error.code(), format!("the age key: {error}")).help(error.help()))?;
-        if !recipients.is_empty() {
-            return Ok(recipients);
+        if !known.expose().is_empty() {
+            return talos::recipients_of(&known)
+                .map_err(|error| Failure::new(error.code(), format!("the age key: {error}")).help(error.help()));
         }
         let path = age_file(environment);
         let made = AgeIdentity::generate();

@@ -41,6 +41,8 @@ pub(crate) struct Peer {
     pub address: IpAddr,
     /// Who it really is; for routing back, never for authorisation.
     pub from: From,
+    /// The machine that answers, and which of its boots; `None` for vendors.
+    pub to: Option<(MachineId, u64)>,
     /// The client certificate chain, DER, leaf first, already verified against the endpoint's client CAs.
     pub certificates: Option<Vec<Vec<u8>>>,
 }
@@ -132,6 +134,12 @@ impl Net {
         self.vendors.get(&(host.to_owned(), 443)).cloned()
     }
 
+    /// Gives a vendor's endpoint a second place on the internet: where a served world is reached from outside, a machine
+    /// inside that is handed such an URL (a rescue system its image's) reaches the same.
+    pub(crate) fn alias(&mut self, host: &str, port: u16, endpoint: Endpoint) {
+        self.vendors.insert((host.to_owned(), port), endpoint);
+    }
+
     pub(crate) fn set_cut(&mut self, cut: Option<Cut>) {
         self.cut = cut;
         self.calls = 0;
@@ -185,7 +193,7 @@ impl World {
         if let Some(endpoint) = vendor {
             self.delay(Duration::from_millis(20)).await;
             let address = self.with(|state| public_address(state, from));
-            return Ok((endpoint, Peer { address, from, certificates: None }));
+            return Ok((endpoint, Peer { address, from, to: None, certificates: None }));
         }
         let to = match host.parse::<IpAddr>() {
             Ok(address) => address,
@@ -353,7 +361,8 @@ fn admit(world: &World, state: &mut State, from: From, route: Route, to: IpAddr,
     let latency = machine::latency(state, from, machine);
     match machine::endpoint(world, state, machine, source, port) {
         machine::Port::Open(endpoint) => {
-            Admission::Open(endpoint, Peer { address: source, from, certificates: None }, latency)
+            let to = state.machines.get(&machine).map(|found| (machine, found.boot));
+            Admission::Open(endpoint, Peer { address: source, from, to, certificates: None }, latency)
         }
         machine::Port::Closed => Admission::Closed,
         machine::Port::Filtered => Admission::Void,

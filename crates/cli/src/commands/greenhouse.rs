@@ -5,10 +5,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use wire::{Rng, Time};
 
-/// Serves the simulated world until SIGTERM or SIGINT.
-pub async fn serve(dir: &Path, options: &Options, listen: SocketAddr) -> Result<u8, Failure> {
+/// Serves the simulated world until SIGTERM or SIGINT. Its tailnet's policy is as the owner of `clusters` would have set it.
+pub async fn serve(dir: &Path, options: &Options, clusters: &[String], listen: SocketAddr) -> Result<u8, Failure> {
     let time = Time::system(Rng::seeded(options.seed));
     let world = Greenhouse::new(options, time).map_err(|error| Failure::usage(error.to_string()))?;
+    for cluster in clusters {
+        world.allow_cluster(cluster);
+    }
     let serving = world.serve(dir, listen).await.map_err(|error| Failure::new("BQ0602", error.to_string()))?;
     render::out(&format!("ready {}\n", dir.join("env").display()));
     stopped().await?;
