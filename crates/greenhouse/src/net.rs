@@ -129,9 +129,11 @@ impl Net {
         self.vendors.insert((host.to_owned(), 443), endpoint);
     }
 
-    /// What a vendor has at its host name.
-    pub(crate) fn vendor(&self, host: &str) -> Option<Endpoint> {
-        self.vendors.get(&(host.to_owned(), 443)).cloned()
+    /// What a vendor has at a host name. `*` as the first label was mounted for any.
+    pub(crate) fn vendor(&self, host: &str, port: u16) -> Option<Endpoint> {
+        let exact = self.vendors.get(&(host.to_owned(), port));
+        let any = || self.vendors.get(&(format!("*.{}", host.split_once('.')?.1), port));
+        exact.or_else(any).cloned()
     }
 
     /// Gives a vendor's endpoint a second place on the internet: where a served world is reached from outside, a machine
@@ -189,7 +191,7 @@ impl World {
         port: u16,
     ) -> Result<(Endpoint, Peer), Error> {
         let authority = format!("{host}:{port}");
-        let vendor = self.with(|state| state.net.vendors.get(&(host.to_owned(), port)).cloned());
+        let vendor = self.with(|state| state.net.vendor(host, port));
         if let Some(endpoint) = vendor {
             self.delay(Duration::from_millis(20)).await;
             let address = self.with(|state| public_address(state, from));
@@ -303,6 +305,16 @@ fn refusal(vendor: &str, code: u16) -> http::Response<Body> {
                 _ => "InternalError",
             };
             serde_json::json!({"code": word, "message": format!("emulated {word}")})
+        }
+        "s3" => {
+            let word = match code {
+                429 | 503 => "SlowDown",
+                403 => "AccessDenied",
+                _ => "InternalError",
+            };
+            let text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{word}</Code></Error>");
+            let response = http::Response::builder().status(code).header("content-type", "application/xml");
+            return response.body(Body::from(Bytes::from(text))).unwrap_or_default();
         }
         "cloudflare" => serde_json::json!({
             "success": false, "result": null, "messages": [],
