@@ -14,11 +14,13 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-const TWO: &str = "\
+/// The mission's nodes; without a domain, whose TTL of a minute is real.
+const THREE: &str = "\
 cluster: bouquet
 nodes:
   rose: { role: control-plane, on: hetzner/hel1/cax11 }
   lily: { role: worker, on: hetzner/fsn1/cax21 }
+  tulip: { role: worker, on: oci/eu-frankfurt-1/VM.Standard.A1.Flex, cpus: 2, memory: 12GiB, disk: 100GiB }
 ";
 
 fn judges() -> PathBuf {
@@ -99,18 +101,19 @@ fn script(name: &str) -> String {
 }
 
 #[test]
-fn hetzners_and_tailscales_clients_list_and_delete_what_apply_made() {
+fn the_vendors_own_clients_list_and_delete_what_apply_made() {
     let (Some(python), Some(tailnet)) = (python(), tailnet()) else {
-        println!("skipped: hcloud and Tailscale's client on what apply made: no Python or no Go with its modules");
+        println!("skipped: hcloud, oci and Tailscale's client on what apply made: no Python or no Go with its modules");
         return;
     };
     let garden = Garden::new("judges");
     garden.plant_decoys();
     let before = garden.inventory();
-    fs::write(garden.home().join("bouquet.yaml"), TWO).unwrap();
+    fs::write(garden.home().join("bouquet.yaml"), THREE).unwrap();
     garden.bouquet_exits(0, "apply --yes");
     assert_eq!(ask(&garden, &tailnet, &["bouquet"]), "Tailscale's client is content");
     assert_eq!(ask(&garden, &python, &[&script("hetzner.py"), "bouquet"]), "hcloud is content");
+    assert_eq!(ask(&garden, &python, &[&script("oracle.py"), "bouquet"]), "oci is content");
     assert_eq!(garden.inventory(), before, "they deleted what was the cluster's and nothing else");
 }
 

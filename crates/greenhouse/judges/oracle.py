@@ -1,7 +1,11 @@
-"""Oracle's own SDK on the emulated cloud: identity, network, compute, images and the bucket they come from."""
+"""Oracle's own SDK on the emulated cloud: identity, network, compute, images and the bucket they come from.
+
+With a cluster's name it lists and deletes what apply made for it; without one it makes what a node needs by itself.
+"""
 
 import base64
 import os
+import sys
 import uuid
 
 import oci
@@ -48,6 +52,13 @@ def wait(client, response, state, seconds=120):
         client, response, "lifecycle_state", state, max_interval_seconds=0.1, max_wait_seconds=seconds,
         succeed_on_not_found=state in ("TERMINATED", "DELETED"),
     )
+
+
+def delete(client, kind, item_id):
+    """Deletes and waits: what was deleted is on its way out for a while, and holds what it refers to."""
+    there = getattr(client, f"get_{kind}")(item_id)
+    getattr(client, f"delete_{kind}")(item_id)
+    wait(client, there, "DELETED" if kind == "image" else "TERMINATED")
 
 
 def identity():
@@ -169,25 +180,67 @@ def teardown(compute, vcns, made):
     refused(409, "Conflict", vcns.delete_subnet, subnet.id)
     compute.terminate_instance(launched.id, preserve_boot_volume=False)
     wait(compute, compute.get_instance(launched.id), "TERMINATED")
-    oci.wait_until(
-        compute, compute.list_vnic_attachments(TENANCY, instance_id=launched.id),
-        evaluate_response=lambda answer: all(one.lifecycle_state == "DETACHED" for one in answer.data),
-        max_interval_seconds=0.1, max_wait_seconds=120,
-    )
-    vcns.delete_subnet(subnet.id)
-    vcns.delete_network_security_group(group.id)
+    detached(compute, launched.id)
+    delete(vcns, "subnet", subnet.id)
+    delete(vcns, "network_security_group", group.id)
     refused(409, "Conflict", vcns.delete_internet_gateway, gateway.id)
     vcns.update_route_table(vcn.default_route_table_id, UpdateRouteTableDetails(route_rules=[]))
-    vcns.delete_internet_gateway(gateway.id)
-    vcns.delete_vcn(vcn.id)
-    try:
-        wait(vcns, vcns.get_vcn(vcn.id), "TERMINATED")
-    except oci.exceptions.ServiceError as error:
-        assert (error.status, error.code) == (404, "NotAuthorizedOrNotFound"), error
+    delete(vcns, "internet_gateway", gateway.id)
+    delete(vcns, "vcn", vcn.id)
 
 
 def live_vcns(client):
     return [vcn.id for vcn in everything(client.list_vcns, TENANCY, limit=1).data if vcn.lifecycle_state != "TERMINATED"]
+
+
+def ours(items, cluster):
+    gone = ("TERMINATED", "DELETED", "TERMINATING")
+    marked = [item for item in items if item.freeform_tags.get("bouquet.dev/cluster") == cluster]
+    return [item for item in marked if item.lifecycle_state not in gone]
+
+
+def detached(compute, instance_id):
+    oci.wait_until(
+        compute, compute.list_vnic_attachments(TENANCY, instance_id=instance_id),
+        evaluate_response=lambda answer: all(one.lifecycle_state == "DETACHED" for one in answer.data),
+        max_interval_seconds=0.1, max_wait_seconds=120,
+    )
+
+
+def sweep(cluster):
+    """What apply made, in the order in which the cloud lets it go."""
+    compute, vcns = open_client(oci.core.ComputeClient), open_client(oci.core.VirtualNetworkClient)
+    instances = ours(everything(compute.list_instances, TENANCY, limit=1).data, cluster)
+    assert [one.lifecycle_state for one in instances] == ["RUNNING"], instances
+    for one in instances:
+        attached = compute.list_vnic_attachments(TENANCY, instance_id=one.id).data
+        assert vcns.get_vnic(attached[0].vnic_id).data.public_ip, "it has a public address"
+        compute.terminate_instance(one.id, preserve_boot_volume=False)
+        wait(compute, compute.get_instance(one.id), "TERMINATED")
+        detached(compute, one.id)
+        print("deleted instance", one.display_name)
+    networks = ours(everything(vcns.list_vcns, TENANCY, limit=1).data, cluster)
+    assert len(networks) == 1, networks
+    vcn = networks[0].id
+    for one in ours(everything(vcns.list_subnets, TENANCY, vcn_id=vcn, limit=1).data, cluster):
+        delete(vcns, "subnet", one.id)
+    for one in vcns.list_route_tables(TENANCY, vcn_id=vcn).data:
+        vcns.update_route_table(one.id, UpdateRouteTableDetails(route_rules=[]))
+    for kind in ("route_table", "security_list", "network_security_group", "internet_gateway"):
+        found = everything(getattr(vcns, f"list_{kind}s"), compartment_id=TENANCY, vcn_id=vcn, limit=1).data
+        for one in ours(found, cluster):
+            delete(vcns, kind, one.id)
+            print("deleted", kind, one.display_name)
+    delete(vcns, "vcn", vcn)
+    images = ours(everything(compute.list_images, TENANCY, limit=2).data, cluster)
+    assert [image.lifecycle_state for image in images] == ["AVAILABLE"], images
+    for image in images:
+        assert SHAPE in [entry.shape for entry in compute.list_image_shape_compatibility_entries(image.id).data]
+        delete(compute, "image", image.id)
+    for kind, found in (
+        ("vcn", everything(vcns.list_vcns, TENANCY).data), ("image", everything(compute.list_images, TENANCY).data)
+    ):
+        assert ours(found, cluster) == [], kind
 
 
 def main():
@@ -202,8 +255,11 @@ def main():
     launched = instance(compute, vcns, domain, images[0], group, subnet)
     teardown(compute, vcns, (vcn, gateway, group, subnet, launched))
     assert live_vcns(vcns) == before
-    print("oci is content")
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) == 2:
+        sweep(sys.argv[1])
+    else:
+        main()
+    print("oci is content")
