@@ -53,7 +53,7 @@ fn trailers(mut rest: &[u8], chain: Option<&mut Chain>) -> Result<Vec<(String, S
         rest = after;
     }
     if let (Some(chain), false) = (chain, found.is_empty()) {
-        let covered: String = found.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+        let covered: String = found.iter().flat_map(|(name, value)| [name, ":", value, "\n"]).collect();
         if !signature.is_some_and(|signature| chain.follows("TRAILER", &[covered.as_bytes()], &signature)) {
             return Err(Refusal::of("SignatureDoesNotMatch"));
         }

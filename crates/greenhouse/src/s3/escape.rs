@@ -22,16 +22,9 @@ pub(super) fn decode(text: &str) -> Vec<u8> {
     while let Some((first, rest)) = bytes.split_first() {
         let digits = rest.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
         let digits = digits.filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        match digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(byte) => {
-                decoded.push(byte);
-                bytes = rest.get(2..).unwrap_or_default();
-            }
-            None => {
-                decoded.push(*first);
-                bytes = rest;
-            }
-        }
+        let escaped = digits.filter(|_| *first == b'%').and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        decoded.push(escaped.unwrap_or(*first));
+        bytes = if escaped.is_some() { rest.get(2..).unwrap_or_default() } else { rest };
     }
     decoded
 }

@@ -58,12 +58,12 @@ mod tests {
     #[test]
     fn pages_cover_every_key_and_every_common_prefix_once() {
         let keys = ["a", "b/1", "b/2", "b/c/3", "d", "e/4", "f"];
-        let all: BTreeMap<String, ()> = keys.into_iter().map(|key| (key.to_owned(), ())).collect();
+        let all: BTreeMap<String, usize> = keys.into_iter().zip(0..).map(|(key, at)| (key.to_owned(), at)).collect();
         for max in 1..8 {
             let (mut seen, mut after) = (Vec::new(), String::new());
             loop {
                 let page = page(&all, Wish { prefix: "", delimiter: Some("/"), after: &after, max });
-                seen.extend(page.items.iter().map(|(key, ())| (*key).to_owned()).chain(page.prefixes));
+                seen.extend(page.items.iter().map(|(key, _)| (*key).to_owned()).chain(page.prefixes));
                 let Some(next) = page.next else { break };
                 after = next;
             }
@@ -71,7 +71,7 @@ mod tests {
             assert_eq!(seen, ["a", "b/", "d", "e/", "f"], "{max} a page");
         }
         let within = page(&all, Wish { prefix: "b/", delimiter: Some("/"), after: "", max: 10 });
-        assert_eq!(within.items.iter().map(|(key, ())| *key).collect::<Vec<_>>(), ["b/1", "b/2"]);
+        assert_eq!(within.items.iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["b/1", "b/2"]);
         assert_eq!(within.prefixes, ["b/c/"]);
     }
 }

@@ -86,19 +86,19 @@ impl Refusal {
 }
 
 /// An XML document.
-pub(super) fn document(xml: Writer) -> Answer {
+pub(super) fn document(xml: Writer) -> Response {
     let response = Response::builder().header("content-type", "application/xml").body(Body::from(xml.done()));
-    Ok(response.unwrap_or_default())
+    response.unwrap_or_default()
 }
 
 /// No words.
-pub(super) fn empty(status: StatusCode) -> Answer {
-    Ok(Response::builder().status(status).header("content-length", "0").body(Body::empty()).unwrap_or_default())
+pub(super) fn empty(status: StatusCode) -> Response {
+    Response::builder().status(status).header("content-length", "0").body(Body::empty()).unwrap_or_default()
 }
 
 /// 204, which has no length.
-pub(super) fn no_content() -> Answer {
-    Ok(Response::builder().status(StatusCode::NO_CONTENT).body(Body::empty()).unwrap_or_default())
+pub(super) fn no_content() -> Response {
+    Response::builder().status(StatusCode::NO_CONTENT).body(Body::empty()).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -183,7 +183,7 @@ fn canonical(head: &Parts, query: &[(String, String)], given: &Given) -> String 
         // HTTP/2 has the host in its own place.
         let authority = || head.uri.authority().filter(|_| name == "host").map(ToString::to_string);
         let value = header(&head.headers, name).or_else(authority).unwrap_or_default();
-        text.push_str(&format!("{name}:{value}\n"));
+        text.extend([name, ":", &value, "\n"]);
     }
     text + &format!("\n{}\n{}", given.signed_headers, given.payload)
 }

@@ -76,7 +76,7 @@ pub(super) fn parse(text: &str) -> Option<Element> {
         rest = after;
         if tag.starts_with(['?', '!']) {
             // Declarations only: a comment may hold `>`, and nobody here sends one.
-            if tag.starts_with("!") {
+            if tag.starts_with('!') {
                 return None;
             }
         } else if let Some(name) = tag.strip_prefix('/') {
