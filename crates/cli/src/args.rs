@@ -53,15 +53,11 @@ pub enum Color {
 pub enum Verb {
     /// Write a commented cluster file
     Init {
-        /// Name of the cluster
-        #[arg(default_value = "bouquet")]
-        name: String,
+        /// Name of the cluster [default: bouquet]
+        name: Option<String>,
         /// Domain whose names the cluster serves; without one there is no DNS
         #[arg(long)]
         domain: Option<String>,
-        /// Overwrite a file that is there
-        #[arg(long)]
-        force: bool,
     },
     /// Check file, credentials, scopes, quotas and stock before anything is spent
     Check,

@@ -1,23 +1,31 @@
 //! What nearly every command needs: the file read, the world reachable, the bundle open.
 
-use crate::args::Args;
-use crate::failure::Failure;
+use crate::args::{Args, Verb};
+use crate::conceal::{conceal, is_secret};
+use crate::credentials;
+use crate::failure::{Failure, Marked};
 use crate::files::{self, Beside};
-use crate::render;
+use crate::render::{self, Ink, Teller};
 use crate::settings::Environment;
 use engine::{Reach, Subject};
 use spec::{Cluster, Lock, Reading, Severity};
 use std::sync::Arc;
-use wire::{MeshProxy, Rng, SharedWire, Sockets, Time};
+use wire::{SharedWire, Sockets, Time};
+
+/// Of a key that the cluster file does not take.
+const UNKNOWN_KEY: &str = "BQ0103";
 
 /// The cluster file, read and found good.
 pub struct Loaded {
+    pub cluster: Arc<Cluster>,
+    /// As the user named it.
+    pub path: String,
+    /// Its text, fit to be shown.
     pub text: String,
     pub reading: Reading,
-    pub cluster: Arc<Cluster>,
 }
 
-/// Reads the cluster file. Its warnings are told; its errors are the failure.
+/// Reads the cluster file. Its warnings are told where it is about to be acted on; its errors are the failure.
 pub fn load(args: &Args) -> Result<Loaded, Failure> {
     let path = args.file.display().to_string();
     let text = std::fs::read_to_string(&args.file).map_err(|error| {
@@ -27,25 +35,39 @@ pub fn load(args: &Args) -> Result<Loaded, Failure> {
         }
         failure
     })?;
-    let reading = spec::read(&text);
-    let (errors, warnings): (Vec<_>, Vec<_>) =
-        reading.faults.iter().cloned().partition(|fault| fault.severity == Severity::Error);
-    match reading.cluster.clone() {
-        Some(cluster) if errors.is_empty() => {
-            render::faults(args, &path, &text, &warnings);
-            Ok(Loaded { text, reading, cluster: Arc::new(cluster) })
+    let mut reading = spec::read(&text);
+    let mut faults = std::mem::take(&mut reading.faults);
+    for fault in &mut faults {
+        let marked = fault.span.clone().and_then(|span| text.get(span)).unwrap_or_default();
+        if fault.code == UNKNOWN_KEY && is_secret(marked) {
+            fault.help =
+                Some("the file is committed: set credentials in the environment, or in `.env` beside it".to_owned());
         }
-        _ => {
-            let message = format!("{path} has {} {}", errors.len(), if errors.len() == 1 { "error" } else { "errors" });
-            let code = errors.first().map_or("BQ0601", |fault| fault.code);
-            Err(Failure { faults: reading.faults, source: text, ..Failure::new(code, message) })
-        }
+        fault.message = conceal(&fault.message);
     }
+    let text = conceal(&text);
+    let errors = faults.iter().filter(|fault| fault.severity == Severity::Error).count();
+    let Some(cluster) = reading.cluster.clone().filter(|_| errors == 0) else {
+        let mut message = format!("{path} has {}", counted(errors, "error"));
+        if faults.len() > errors {
+            message = format!("{message} and {}", counted(faults.len() - errors, "warning"));
+        }
+        let failure = Failure::marked(Marked { path, text, faults }, message);
+        let help = format!("`bouquet explain {}` says more", failure.code);
+        return Err(failure.help(help));
+    };
+    if matches!(args.verb, Verb::Check | Verb::Plan { .. } | Verb::Apply { .. }) {
+        render::faults(Ink::talk(args), &Marked { path: path.clone(), text: text.clone(), faults });
+    }
+    Ok(Loaded { cluster: Arc::new(cluster), path, text, reading })
+}
+
+pub fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 /// Everything a command needs that looks at the world.
 pub struct Context {
-    pub loaded: Loaded,
     pub environment: Environment,
     pub beside: Beside,
     pub reach: Reach,
@@ -54,32 +76,35 @@ pub struct Context {
 }
 
 impl Context {
-    /// Over real sockets, as the environment says.
-    pub fn open(args: &Args) -> Result<Self, Failure> {
+    /// Over real sockets, as the environment says. Calls nobody.
+    pub fn open(args: &Args, time: &Time) -> Result<Self, Failure> {
         let loaded = load(args)?;
-        let environment = Environment::read(&args.file);
+        let environment = Environment::read(&args.file)?;
         let beside = Beside::new(&args.file);
-        let rng = Rng::from_entropy().map_err(|error| Failure::system("the system's randomness", &error))?;
-        let time = Time::system(rng);
-        let reach = Reach::open(&loaded.cluster, &environment, sockets(&environment)?, time)?;
+        credentials::look(args, &loaded, &environment)?;
+        let reach = Reach::open(&loaded.cluster, &environment, sockets(&environment)?, time.clone())?;
         let (lock, schematics) = files::resolve(&loaded.cluster, &reach.clouds);
         let bundle = beside.read_bundle(&environment)?.map(Arc::new);
-        let subject = Subject { cluster: loaded.cluster.clone(), bundle, schematics };
-        Ok(Context { loaded, environment, beside, reach, subject, lock })
+        let subject = Subject { cluster: loaded.cluster, bundle, schematics };
+        Ok(Context { environment, beside, reach, subject, lock })
+    }
+
+    /// Says what in the lock no longer fits the file; whoever applies renews it.
+    pub fn tell_stale_lock(&self, teller: &Teller) -> Result<(), Failure> {
+        if let Some(there) = self.beside.read_lock()? {
+            for stale in there.staleness(&self.subject.cluster) {
+                teller.say(&format!("{stale}: `bouquet apply` renews it"));
+            }
+        }
+        Ok(())
     }
 }
 
 /// Real sockets, through the mesh proxy that the environment names.
 fn sockets(environment: &Environment) -> Result<SharedWire, Failure> {
-    use clouds::Settings;
-    let proxy = match environment.variable("BOUQUET_MESH_PROXY") {
-        Some(text) => Some(
-            text.expose()
-                .parse::<MeshProxy>()
-                .map_err(|error| Failure::new("BQ0601", format!("BOUQUET_MESH_PROXY: {error}")))?,
-        ),
-        None => None,
-    };
-    let sockets = Sockets::new(proxy).map_err(|error| Failure::system("TLS", &error))?;
+    let proxy = credentials::mesh_proxy(environment)?;
+    let sockets = Sockets::new(proxy).map_err(|error| {
+        Failure::new("BQ0602", error.to_string()).help("set SSL_CERT_FILE to a PEM file of the certificates to trust")
+    })?;
     Ok(Arc::new(sockets))
 }

@@ -1,4 +1,4 @@
-use spec::Fault;
+use spec::{Fault, Severity};
 
 /// Why a command ended badly; what a person, or a program with `-o json`, is told.
 #[derive(Debug)]
@@ -11,25 +11,24 @@ pub struct Failure {
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
-    /// Where the cluster file is at fault: all of its faults.
+    /// Where a file is at fault: all of its faults.
+    pub marked: Option<Box<Marked>>,
+}
+
+/// A file's text with what is wrong with it.
+#[derive(Debug)]
+pub struct Marked {
+    /// The file, as the user named it.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+    /// What is wrong, in the order of the text.
     pub faults: Vec<Fault>,
-    /// The file's text, for showing the places.
-    pub source: String,
-    /// Whether it has been said already, as an event.
-    pub said: bool,
 }
 
 impl Failure {
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Failure {
-            exit: 1,
-            code: code.into(),
-            message: message.into(),
-            help: None,
-            faults: Vec::new(),
-            source: String::new(),
-            said: false,
-        }
+        Failure { exit: 1, code: code.into(), message: message.into(), help: None, marked: None }
     }
 
     pub fn help(mut self, help: impl Into<String>) -> Self {
@@ -37,17 +36,38 @@ impl Failure {
         self
     }
 
+    /// With the places in a file; the code is that of the first error among them.
+    pub fn marked(marked: Marked, message: impl Into<String>) -> Self {
+        let first = marked.faults.iter().find(|fault| fault.severity == Severity::Error);
+        let code = first.map_or("BQ0601", |fault| fault.code);
+        Failure { marked: Some(Box::new(marked)), ..Failure::new(code, message) }
+    }
+
     pub fn usage(message: impl Into<String>) -> Self {
         Failure { exit: 2, ..Failure::new("BQ0601", message) }
     }
 
-    pub fn system(what: &str, error: &dyn std::error::Error) -> Self {
-        Failure::new("BQ0602", format!("{what}: {error}"))
+    /// A file or the system refused `what`.
+    pub fn system(what: &str, error: &std::io::Error) -> Self {
+        Failure::new("BQ0602", format!("{what}: {}", reason(error)))
     }
 
-    /// A failure that the events have told already.
-    pub fn said() -> Self {
-        Failure { said: true, ..Failure::new("", "") }
+    pub fn interrupted() -> Self {
+        Failure { exit: 130, ..Failure::new("BQ0607", "interrupted") }
+            .help("run the same command again: it finds what was begun, and goes on from there")
+    }
+}
+
+/// An I/O error without the system's number, in the words of our own messages.
+pub fn reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "may not be read or written by this user".to_owned(),
+        std::io::ErrorKind::InvalidData => "is not UTF-8 text".to_owned(),
+        _ => {
+            let text = error.to_string();
+            text.split(" (os error").next().unwrap_or_default().to_lowercase()
+        }
     }
 }
 
@@ -65,6 +85,7 @@ impl From<clouds::Error> for Failure {
 }
 
 /// Codes of this crate, with their titles.
+#[cfg(test)]
 pub const CODES: &[(&str, &str)] = &[
     ("BQ0601", "the command line is not right"),
     ("BQ0602", "a file or the system refused"),

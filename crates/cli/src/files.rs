@@ -1,6 +1,6 @@
 //! The files beside the cluster file: lock and secrets bundle. Written atomically, never half.
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Marked};
 use crate::settings::Environment;
 use clouds::{Cloud, Settings};
 use spec::{Cluster, Lock, LockedImage, Place};
@@ -38,6 +38,14 @@ impl Beside {
             Err(error) => return Err(Failure::system(&path.display().to_string(), &error)),
         };
         let identities = age_identities(environment)?;
+        if identities.expose().trim().is_empty() {
+            let key = age_file(environment);
+            let message = format!("{} is there, but no age key to open it with", path.display());
+            return Err(Failure::new("BQ0304", message).help(format!(
+                "put the key that it was made with into {}, or name it in SOPS_AGE_KEY_FILE",
+                key.display()
+            )));
+        }
         Bundle::open(&text, &identities)
             .map(Some)
             .map_err(|error| Failure::new(error.code(), format!("{}: {error}", path.display())).help(error.help()))
@@ -47,30 +55,10 @@ impl Beside {
     pub fn make_bundle(&self, environment: &Environment, time: &Time, talk: &mut dyn Write) -> Result<Bundle, Failure> {
         let bundle = Bundle::generate(&mut time.rng("secrets bundle"), time.now())
             .map_err(|error| Failure::new(error.code(), error.to_string()))?;
-        let recipients = self.recipients(environment, talk)?;
+        let recipients = recipients(environment, talk)?;
         let sealed = bundle.seal(&recipients).map_err(|error| Failure::new(error.code(), error.to_string()))?;
         write(&self.bundle(), sealed.as_bytes(), 0o600)?;
         Ok(bundle)
-    }
-
-    fn recipients(&self, environment: &Environment, talk: &mut dyn Write) -> Result<Vec<String>, Failure> {
-        let known = age_identities(environment)?;
-        if !known.expose().is_empty() {
-            return talos::recipients_of(&known)
-                .map_err(|error| Failure::new(error.code(), format!("the age key: {error}")).help(error.help()));
-        }
-        let path = age_file(environment);
-        let made = AgeIdentity::generate();
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(|error| Failure::system(&folder.display().to_string(), &error))?;
-        }
-        write(&path, made.key_file().expose().as_bytes(), 0o600)?;
-        let _ = writeln!(
-            talk,
-            "made an age key: {}\n  whoever loses it loses the cluster's secrets and its backups: keep a copy elsewhere",
-            path.display()
-        );
-        Ok(vec![made.recipient])
     }
 
     /// The lock, if there is one.
@@ -81,10 +69,10 @@ impl Beside {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Failure::system(&path.display().to_string(), &error)),
         };
-        Lock::read(&text).map(Some).map_err(|fault| Failure {
-            faults: vec![fault],
-            source: text,
-            ..Failure::new("BQ0601", format!("{} cannot be read", path.display()))
+        Lock::read(&text).map(Some).map_err(|fault| {
+            let path = path.display().to_string();
+            let message = format!("{path} cannot be used");
+            Failure::marked(Marked { path, text, faults: vec![fault] }, message)
         })
     }
 
@@ -97,6 +85,27 @@ impl Beside {
         write(&self.lock(), text.as_bytes(), 0o644)?;
         Ok(true)
     }
+}
+
+/// Whom bundles are encrypted for: the user's age key, made here if there is none.
+fn recipients(environment: &Environment, talk: &mut dyn Write) -> Result<Vec<String>, Failure> {
+    let known = age_identities(environment)?;
+    if !known.expose().trim().is_empty() {
+        return talos::recipients_of(&known)
+            .map_err(|error| Failure::new(error.code(), format!("the age key: {error}")).help(error.help()));
+    }
+    let path = age_file(environment);
+    let made = AgeIdentity::generate();
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|error| Failure::system(&folder.display().to_string(), &error))?;
+    }
+    write(&path, made.key_file().expose().as_bytes(), 0o600)?;
+    let _ = writeln!(
+        talk,
+        "made an age key: {}\n  whoever loses it loses the cluster's secrets and backups: keep a copy of it",
+        path.display()
+    );
+    Ok(vec![made.recipient])
 }
 
 /// Where installers are pulled from.

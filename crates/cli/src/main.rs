@@ -4,7 +4,9 @@
 
 mod args;
 mod commands;
+mod conceal;
 mod context;
+mod credentials;
 mod failure;
 mod files;
 mod render;
@@ -20,16 +22,15 @@ fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed already");
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let ended = match runtime {
-        Ok(runtime) => runtime.block_on(commands::run(&args)),
-        Err(error) => Err(failure::Failure::system("the runtime", &error)),
-    };
-    match ended {
-        Ok(code) => ExitCode::from(code),
-        Err(failure) => {
-            render::failure(&args, &failure);
-            ExitCode::from(failure.exit)
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            render::talk(&format!("error[BQ0602]: the runtime: {}", failure::reason(&error)));
+            return ExitCode::FAILURE;
         }
-    }
+    };
+    let exit = runtime.block_on(commands::run(&args));
+    // A question that nobody answers any more must not hold the process.
+    runtime.shutdown_background();
+    ExitCode::from(exit)
 }

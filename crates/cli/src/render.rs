@@ -2,12 +2,15 @@
 
 mod events;
 mod faults;
+mod ids;
 mod plan;
 mod status;
 mod style;
+mod width;
 
 pub use events::Teller;
-pub use faults::{failure, faults};
-pub use plan::{bill_lines, plan, plan_document};
+pub use faults::faults;
+pub use plan::{plan, plan_document};
 pub use status::{node_table, status};
 pub use style::{Ink, document, out, talk, tracing};
+pub use width::hanging;

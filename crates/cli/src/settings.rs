@@ -1,4 +1,6 @@
+use crate::failure::{Failure, reason};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use wire::Secret;
 
@@ -10,12 +12,18 @@ pub struct Environment {
 
 impl Environment {
     /// Reads the process's environment and `.env` beside `file`.
-    pub fn read(file: &Path) -> Self {
+    pub fn read(file: &Path) -> Result<Self, Failure> {
         let beside = file.parent().unwrap_or(Path::new("")).join(".env");
-        let mut variables = std::fs::read_to_string(beside).map(|text| dotenv(&text)).unwrap_or_default();
-        variables.extend(std::env::vars().map(|(name, value)| (name, Secret::new(value))));
-        let home = std::env::home_dir();
-        Environment { variables, home }
+        let mut variables = match std::fs::read_to_string(&beside) {
+            Ok(text) => dotenv(&text),
+            Err(error) if error.kind() == ErrorKind::NotFound => BTreeMap::new(),
+            Err(error) => return Err(Failure::system(&beside.display().to_string(), &error)),
+        };
+        // None of ours is anything but text; others' may be.
+        let texts =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        variables.extend(texts.map(|(name, value)| (name, Secret::new(value))));
+        Ok(Environment { variables, home: std::env::home_dir() })
     }
 
     /// A path with a leading `~` resolved.
@@ -42,7 +50,7 @@ impl clouds::Settings for Environment {
     }
 
     fn file(&self, path: &str) -> Result<Secret, String> {
-        std::fs::read_to_string(self.path(path)).map(Secret::new).map_err(|error| format!("{path}: {error}"))
+        std::fs::read_to_string(self.path(path)).map(Secret::new).map_err(|error| format!("{path}: {}", reason(&error)))
     }
 }
 

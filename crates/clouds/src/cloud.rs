@@ -50,8 +50,8 @@ pub trait Cloud: Send + Sync {
     /// Deletes; gone already is success. Returns as soon as the cloud has accepted it.
     async fn delete(&self, line: &Line, found: &Found) -> Result<(), Error>;
 
-    /// Sets one label or tag on something of ours and leaves its others alone.
-    async fn mark(&self, line: &Line, found: &Found, label: &str, value: &str) -> Result<(), Error>;
+    /// Sets one label or tag on something of ours, or takes it off, and leaves its others alone.
+    async fn mark(&self, line: &Line, found: &Found, label: &str, value: Option<&str>) -> Result<(), Error>;
 
     /// Switches a machine.
     async fn power(&self, line: &Line, found: &Found, power: Power) -> Result<(), Error>;

@@ -141,7 +141,7 @@ impl Cloud for Hetzner {
         self.delete(line, found).await
     }
 
-    async fn mark(&self, line: &Line, found: &Found, label: &str, value: &str) -> Result<(), Error> {
+    async fn mark(&self, line: &Line, found: &Found, label: &str, value: Option<&str>) -> Result<(), Error> {
         self.mark(line, found, label, value).await
     }
 

@@ -18,6 +18,7 @@ pub mod cloudflare;
 mod error;
 pub mod hetzner;
 mod oci;
+mod operator;
 mod registered;
 mod rescue;
 mod rest;
@@ -31,4 +32,5 @@ pub use cloud::{
 };
 pub use error::{CODES, Error, Why};
 pub use oci::{ConfigError, Oci, OciConfig};
+pub use operator::Operator;
 pub use registered::{CLOUDS, Open, RATES, Registered, Settings};

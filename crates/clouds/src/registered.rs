@@ -1,7 +1,7 @@
 //! The clouds there are. To add one: its module, and its line in [`CLOUDS`].
 
 use crate::rest::refused;
-use crate::{Cloud, Error, Why, hetzner, oci};
+use crate::{Cloud, Error, Why, hetzner, oci, operator};
 use std::sync::Arc;
 use wire::{Rate, Secret};
 
@@ -69,6 +69,8 @@ pub const RATES: &[(&str, Rate)] = &[
     ("tailscale", Rate { burst: 60.0, per_second: 5.0 }),
     // Unpublished and by service; the SDKs run into 429 at some tens a second. Moderate, with room for one sweep.
     ("oci", Rate { burst: 100.0, per_second: 10.0 }),
+    // Asked once a look while a first contact is to come.
+    (operator::BUCKET, Rate { burst: 10.0, per_second: 1.0 }),
 ];
 
 #[cfg(test)]

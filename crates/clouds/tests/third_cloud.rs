@@ -144,8 +144,12 @@ impl Cloud for Shelf {
         Ok(())
     }
 
-    async fn mark(&self, _: &Line, found: &Found, label: &str, value: &str) -> Result<(), Error> {
-        self.change("shelf mark", found, |thing| drop(thing.labels.insert(label.into(), value.into()))).map(drop)
+    async fn mark(&self, _: &Line, found: &Found, label: &str, value: Option<&str>) -> Result<(), Error> {
+        self.change("shelf mark", found, |thing| {
+            thing.labels.remove(label);
+            thing.labels.extend(value.map(|value| (label.into(), value.into())));
+        })
+        .map(drop)
     }
 
     async fn power(&self, _: &Line, found: &Found, power: Power) -> Result<(), Error> {

@@ -31,8 +31,13 @@ pub async fn observe(reach: &Reach, subject: &Subject, refused: &BTreeSet<CloudP
         nodes: BTreeMap::new(),
         kubernetes,
         has_bundle: subject.bundle.is_some(),
+        operators: Vec::new(),
+        given_up: BTreeSet::new(),
         refused: refused.clone(),
     };
+    if names.iter().any(|node| observed.awaits_first_contact(&subject.cluster, node)) {
+        observed.operators = reach.operator.addresses(&reach.line).await?;
+    }
     for (node, answers) in answers {
         let cloud = observed.machine(&node).map(|found| found.key.cloud.clone());
         let seen = nodes::seen(reach, subject, &node, cloud.as_deref(), &observed.devices, &answers)?;

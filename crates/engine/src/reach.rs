@@ -1,10 +1,9 @@
 use clouds::cloudflare::Cloudflare;
 use clouds::tailscale::Tailnet;
-use clouds::{CLOUDS, Cloud, Image, RATES, Settings, Why};
+use clouds::{CLOUDS, Cloud, Image, Operator, RATES, Settings, Why};
 use plan::Wish;
 use spec::{Cluster, DnsProvider, Place};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 use talos::{Bundle, FACTORY_URL, Factory, Mesh, Platform};
 use wire::{Line, SharedWire, Time};
@@ -24,8 +23,8 @@ pub struct Reach {
     pub factory: Factory,
     /// What nodes are told about the tailnet.
     pub mesh: Mesh,
-    /// Addresses that may reach machines at first contact.
-    pub operators: Vec<IpAddr>,
+    /// Where our own calls come from, for machines at first contact.
+    pub operator: Operator,
 }
 
 /// The cluster that a run is about.
@@ -98,7 +97,7 @@ impl Reach {
             zone,
             factory: factory(settings)?,
             mesh: Mesh::default(),
-            operators: Vec::new(),
+            operator: Operator::from_settings(settings)?,
         })
     }
 
@@ -109,12 +108,7 @@ impl Reach {
 
     /// What should be, for the planner.
     pub fn wish<'a>(&'a self, subject: &'a Subject) -> Wish<'a> {
-        Wish {
-            cluster: &subject.cluster,
-            clouds: &self.clouds,
-            schematics: &subject.schematics,
-            operators: &self.operators,
-        }
+        Wish { cluster: &subject.cluster, clouds: &self.clouds, schematics: &subject.schematics }
     }
 
     /// The Image Factory's URL of the disk image that a cloud boots.

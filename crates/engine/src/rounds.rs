@@ -62,7 +62,7 @@ pub async fn proof(reach: &Reach, subject: &Subject) -> Result<Vec<String>, Erro
     let observed = observe(reach, subject, &BTreeSet::new()).await?;
     let mut left: Vec<String> = observed
         .found()
-        .filter(|found| (found.ours || found.left_behind) && found.state != clouds::State::Leaving)
+        .filter(|found| found.ours || found.left_behind)
         .map(|found| format!("{} (id {})", found.key, found.id))
         .collect();
     left.extend(observed.devices.iter().filter(|device| device.ours).map(|device| format!("device {}", device.name)));
@@ -81,6 +81,7 @@ async fn circle(
 ) -> Result<Outcome, Error> {
     let mut outcome = Outcome::default();
     let mut refused: BTreeSet<CloudPlace> = BTreeSet::new();
+    let mut given_up = BTreeSet::new();
     let mut told = BTreeSet::new();
     let mut observed = match first {
         Some(observed) => observed,
@@ -100,8 +101,10 @@ async fn circle(
         }
         outcome.failed.clear();
         let before = (outcome.changed, refused.len());
-        refused.extend(one_round(reach, subject, &plan, &observed, listener, &mut outcome).await);
-        observed = observe(reach, subject, &refused).await?;
+        let vain = one_round(reach, subject, &plan, &observed, listener, &mut outcome).await;
+        refused.extend(vain.places);
+        given_up.extend(vain.nodes);
+        observed = Observed { given_up: given_up.clone(), ..observe(reach, subject, &refused).await? };
         if (outcome.changed, refused.len()) == before && !outcome.failed.is_empty() {
             break;
         }
@@ -110,7 +113,16 @@ async fn circle(
     Ok(outcome)
 }
 
-/// Runs a plan's steps; returns the places that refused for lack of stock.
+/// What is not tried again in this run.
+#[derive(Default)]
+struct Vain {
+    /// Refused for lack of stock.
+    places: BTreeSet<CloudPlace>,
+    /// Did not come up in their time.
+    nodes: BTreeSet<String>,
+}
+
+/// Runs a plan's steps.
 async fn one_round(
     reach: &Reach,
     subject: &Subject,
@@ -118,10 +130,10 @@ async fn one_round(
     observed: &Observed,
     listener: &Listener,
     outcome: &mut Outcome,
-) -> BTreeSet<CloudPlace> {
+) -> Vain {
     let site = Site::new(reach, subject, observed);
     let ended = schedule::run(plan, listener, |planned| step::run(site.clone(), planned, listener.clone())).await;
-    let mut refused = BTreeSet::new();
+    let mut vain = Vain::default();
     for planned in &plan.steps {
         if ended.done.contains(&planned.id) && planned.class != plan::Class::Wait {
             outcome.changed += 1;
@@ -130,12 +142,16 @@ async fn one_round(
         let (code, message) = (error.code().to_owned(), error.to_string());
         if let (Step::LaunchMachine { node, place, .. }, true) = (&planned.step, error.is_capacity()) {
             listener(Event::Note { subject: node.clone(), text: format!("{place} has no room now: {message}") });
-            refused.insert(place.clone());
+            vain.places.insert(place.clone());
         } else {
+            if let (Step::JoinMesh { node } | Step::Introduce { node, .. }, Error::Late { .. }) = (&planned.step, error)
+            {
+                vain.nodes.insert(node.clone());
+            }
             let step = Some(planned.id.clone());
             listener(Event::Error { code: code.clone(), message: message.clone(), help: error.help(), step });
         }
         outcome.failed.insert(planned.id.clone(), (code, message));
     }
-    refused
+    vain
 }

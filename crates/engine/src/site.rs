@@ -105,6 +105,11 @@ impl Site {
         self.made(|made| made.found.insert(found.key.clone(), found));
     }
 
+    /// What is gone is nobody's machine any more.
+    pub(crate) fn forget(&self, gone: &Found) {
+        self.made(|made| made.found.retain(|_, found| found.id != gone.id));
+    }
+
     pub(crate) fn ids(&self) -> BTreeMap<Key, String> {
         self.made(|made| made.found.iter().map(|(key, found)| (key.clone(), found.id.clone())).collect())
     }

@@ -155,6 +155,9 @@ pub(crate) fn inventory(state: &Everything, kinds: &mut Map<String, Value>) {
             for clock in ["created", "ingoing_traffic", "outgoing_traffic", "backup_window", "created_from"] {
                 fields.remove(clock);
             }
+            if let Some(image) = fields.get_mut("image").and_then(Value::as_object_mut) {
+                image.remove("created");
+            }
         }
         item
     };

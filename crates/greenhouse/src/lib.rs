@@ -15,6 +15,7 @@
 //! A machine acts only on the bytes that reach it. This crate refuses to know the product: it never imports
 //! `clouds`, `talos`, `addons`, `plan` or `engine`, so that one misspelt field cannot pass on both sides.
 
+mod checkip;
 mod cloudflare;
 mod dns;
 mod factory;

@@ -192,7 +192,8 @@ pub(crate) fn console(state: &mut State, id: MachineId, line: impl Into<String>)
 
 async fn boot_machine(world: &World, id: MachineId, boot: u64) {
     // Firmware and boot loader of a cloud machine: 4 to 7 s.
-    world.delay_between(&format!("firmware {id} {boot}"), 4_000, 7_000).await;
+    let name = world.with(|state| state.machines.get(&id).map(|machine| machine.name.clone())).unwrap_or_default();
+    world.stage(&name, "firmware", world.delay_between(&format!("firmware {id} {boot}"), 4_000, 7_000)).await;
     let into_rescue = world.with(|state| {
         if !is_boot(state, id, boot) {
             return None;

@@ -12,7 +12,7 @@ use axum::Router;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http_body_util::BodyExt;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -113,13 +113,24 @@ pub(crate) struct Net {
     vendors: BTreeMap<(String, u16), Endpoint>,
     cut: Option<Cut>,
     calls: u64,
+    /// Numbers of calls that change something, and of the first of each kind of read.
+    places: Vec<u64>,
+    reads: BTreeSet<String>,
     was_cut: bool,
     notice: Arc<Notify>,
 }
 
 impl Net {
     pub(crate) fn new() -> Self {
-        Net { vendors: BTreeMap::new(), cut: None, calls: 0, was_cut: false, notice: Arc::default() }
+        Net {
+            vendors: BTreeMap::new(),
+            cut: None,
+            calls: 0,
+            places: Vec::new(),
+            reads: BTreeSet::new(),
+            was_cut: false,
+            notice: Arc::default(),
+        }
     }
 
     /// Puts a vendor's endpoint on the internet under its own host name, port 443 with a public certificate.
@@ -127,6 +138,11 @@ impl Net {
         let serves = Serves::Http(router);
         let endpoint = Endpoint { name: vendor.to_owned(), vendor, tls: Some(ServerTls::Public), serves };
         self.vendors.insert((host.to_owned(), 443), endpoint);
+    }
+
+    /// Takes all vendors off the internet.
+    pub(crate) fn unmount(&mut self) -> BTreeMap<(String, u16), Endpoint> {
+        std::mem::take(&mut self.vendors)
     }
 
     /// What a vendor has at a host name. `*` as the first label was mounted for any.
@@ -145,6 +161,8 @@ impl Net {
     pub(crate) fn set_cut(&mut self, cut: Option<Cut>) {
         self.cut = cut;
         self.calls = 0;
+        self.places.clear();
+        self.reads.clear();
         self.was_cut = false;
         self.notice = Arc::default();
     }
@@ -153,13 +171,21 @@ impl Net {
         self.notice.clone()
     }
 
-    /// Counts a call of the product; returns its number, or `None` if the product is cut off before it.
-    fn begin(&mut self) -> Option<u64> {
+    pub(crate) fn places_to_cut(&self) -> Vec<u64> {
+        self.places.clone()
+    }
+
+    /// Counts a call of the product; returns its number, or `None` if the product is cut off before it. `read` is what
+    /// kind of read it is; `None` changes something.
+    fn begin(&mut self, read: Option<String>) -> Option<u64> {
         if self.was_cut {
             return None;
         }
         let number = self.calls;
         self.calls += 1;
+        if read.is_none_or(|read| self.reads.insert(read)) {
+            self.places.push(number);
+        }
         if self.cut == Some(Cut::Before(number)) {
             self.cut_now();
             return None;
@@ -318,7 +344,7 @@ fn refusal(vendor: &str, code: u16) -> http::Response<Body> {
         }
         "cloudflare" => serde_json::json!({
             "success": false, "result": null, "messages": [],
-            "errors": [{"code": if code == 429 { 971 } else { 10_000 }, "message": "emulated error"}],
+            "errors": [{"code": match code { 429 => 971, 401 | 403 => 10_000, _ => 10_013 }, "message": "emulated error"}],
         }),
         _ => serde_json::json!({"message": format!("emulated status {code}")}),
     };
@@ -340,6 +366,11 @@ fn shape(path: &str) -> String {
         if is_id { "*" } else { segment }
     });
     shaped.collect::<Vec<_>>().join("/")
+}
+
+/// A vendor's host name, or nothing for an address: one machine is like another.
+fn kind(host: &str) -> &str {
+    if host.parse::<IpAddr>().is_ok() { "" } else { host }
 }
 
 enum Admission {
@@ -412,7 +443,12 @@ impl Wire for Outside {
         let (world, from, target) = (self.world.clone(), self.from, target.clone());
         Box::pin(async move {
             let number = match from {
-                From::Operator => world.with(|state| state.net.begin()),
+                From::Operator => {
+                    let (method, path) = (request.method().as_str(), request.uri().path());
+                    let reads = !journal::is_mutating(method, path);
+                    let kind = reads.then(|| format!("{method} {}:{}{}", kind(&target.host), target.port, shape(path)));
+                    world.with(|state| state.net.begin(kind))
+                }
                 From::Machine(_) => Some(0),
             };
             let Some(number) = number else { return std::future::pending().await };
@@ -433,11 +469,18 @@ impl Wire for Outside {
         let (world, from, target) = (self.world.clone(), self.from, target.clone());
         Box::pin(async move {
             let number = match from {
-                From::Operator => world.with(|state| state.net.begin()),
+                From::Operator => {
+                    let kind = format!("open {}:{}", kind(&target.host), target.port);
+                    world.with(|state| state.net.begin(Some(kind)))
+                }
                 From::Machine(_) => Some(0),
             };
-            let Some(_) = number else { return std::future::pending().await };
-            let (endpoint, peer) = world.connect(from, target.route, &target.host, target.port).await?;
+            let Some(number) = number else { return std::future::pending().await };
+            let admitted = world.connect(from, target.route, &target.host, target.port).await;
+            if from == From::Operator && !world.with(|state| state.net.end(number)) {
+                return std::future::pending().await;
+            }
+            let (endpoint, peer) = admitted?;
             let Serves::Bytes(handler) = endpoint.serves else {
                 return Err(Error::Broken { host: target.authority(), reason: "that port speaks HTTP".into() });
             };

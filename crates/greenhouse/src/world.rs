@@ -4,7 +4,7 @@ use crate::fault::{FaultError, Faults};
 use crate::journal::{Entry, Journal};
 use crate::machine::{Machine, MachineId};
 use crate::net::{Cut, From, Net, Outside};
-use crate::{cloudflare, dns, factory, hetzner, inventory, kube, machine, oci, s3, tailscale, talos};
+use crate::{checkip, cloudflare, dns, factory, hetzner, inventory, kube, machine, oci, s3, tailscale, talos};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -185,6 +185,16 @@ fn millis(now: Timestamp, began: Timestamp) -> u64 {
 #[derive(Clone)]
 pub struct Greenhouse {
     pub(crate) world: World,
+    _end: Arc<End>,
+}
+
+/// Vendors' routers hold the world, which holds them: the last handle lets them go, or no world would ever be freed.
+struct End(World);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        drop(self.0.with(|state| state.net.unmount()));
+    }
 }
 
 impl Greenhouse {
@@ -221,7 +231,8 @@ impl Greenhouse {
         cloudflare::mount(&world);
         factory::mount(&world);
         s3::mount(&world);
-        Ok(Greenhouse { world })
+        checkip::mount(&world);
+        Ok(Greenhouse { _end: Arc::new(End(world.clone())), world })
     }
 
     /// The world's clock.
@@ -314,6 +325,12 @@ impl Greenhouse {
     /// Arranges for the product to be cut off at one of its calls; see [`Cut`].
     pub fn cut(&self, cut: Option<Cut>) {
         self.world.with(|state| state.net.set_cut(cut));
+    }
+
+    /// Where a cut is worth trying, of the calls since [`Greenhouse::cut`]: the numbers of those that change something,
+    /// and of the first of each kind of read.
+    pub fn places_to_cut(&self) -> Vec<u64> {
+        self.world.with(|state| state.net.places_to_cut())
     }
 
     /// Returns once the arranged cut has happened.

@@ -25,3 +25,9 @@ nodes:
   iris: { role: control-plane, on: hetzner/fsn1/cax11 }
   fern: { role: control-plane, on: hetzner/nbg1/cax11 }
 ";
+
+/// A control plane at OCI, whose configuration is pushed rather than put where any reader of the instance sees it.
+pub const TULIP: &str = "cluster: bouquet
+nodes:
+  tulip: { role: control-plane, on: oci/eu-frankfurt-1/VM.Standard.A1.Flex, cpus: 4, memory: 24GiB, disk: 200GiB }
+";

@@ -7,9 +7,11 @@
 
 #![allow(clippy::expect_used, reason = "a life that cannot begin is a failed test")]
 
+mod differences;
 mod file;
 
-pub use file::{MISSION, ROSE, TRIO, nodes};
+pub use differences::differences;
+pub use file::{MISSION, ROSE, TRIO, TULIP, nodes};
 
 use engine::{Event, Listener, Outcome, Reach, Subject};
 use greenhouse::{Cut, Greenhouse, Options};
@@ -165,8 +167,18 @@ fn shape(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
             let keep = |name: &str| {
-                let drawn =
-                    ["id", "ip", "address", "ocid", "key", "fingerprint", "public_key", "value", "content", "dns_ptr"];
+                let drawn = [
+                    "id",
+                    "ip",
+                    "address",
+                    "key",
+                    "fingerprint",
+                    "value",
+                    "content",
+                    "dns_ptr",
+                    "user_data",
+                    "availabilitydomain",
+                ];
                 !drawn.iter().any(|word| name.to_lowercase().ends_with(word)) && !name.ends_with("Id")
             };
             // Labels whose values are ids of machines.
@@ -185,6 +197,7 @@ fn shape(value: Value) -> Value {
         }
         Value::Number(number) if number.as_u64().is_some_and(|number| number > 999) => "number".into(),
         Value::String(text) if text.parse::<std::net::IpAddr>().is_ok() => "address".into(),
+        Value::String(text) if text.starts_with("ocid1.") => "ocid".into(),
         other => other,
     }
 }

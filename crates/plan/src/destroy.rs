@@ -3,7 +3,7 @@ use crate::make::Wish;
 use crate::observed::Observed;
 use crate::removal::delete_in_order;
 use crate::steps::{Plan, Report, Step, StepId, Verb};
-use clouds::{Found, State};
+use clouds::Found;
 
 /// What a destroy leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub fn destroy(wish: &Wish<'_>, observed: &Observed, spare: Spare) -> (Plan, Rep
         let doomed: Vec<&Found> = seen
             .found
             .iter()
-            .filter(|found| (found.ours || found.left_behind) && found.state != State::Leaving)
+            .filter(|found| found.ours || found.left_behind)
             .filter(|found| !(spare.images && is_image(found)))
             .collect();
         delete_in_order(cloud.kinds(), &doomed, &mut draft);

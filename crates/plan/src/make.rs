@@ -6,7 +6,6 @@ use crate::steps::{Plan, Report, Step, StepId, Verb};
 use clouds::{Cloud, Found, Image, Need, NeedMachine, Openness, State, Wanted};
 use spec::{CloudPlace, Cluster, FirstContact, Role};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// What should be.
@@ -18,8 +17,6 @@ pub struct Wish<'a> {
     pub clouds: &'a [Arc<dyn Cloud>],
     /// By cloud name: the schematic id of its images.
     pub schematics: &'a BTreeMap<String, String>,
-    /// Addresses that may reach machines at first contact; empty: any.
-    pub operators: &'a [IpAddr],
 }
 
 /// Plans the way from what is to what should be.
@@ -40,17 +37,32 @@ pub fn make(wish: &Wish<'_>, observed: &Observed) -> (Plan, Report) {
         ground(cloud.as_ref(), wish, observed, &placed, &mut draft);
     }
     names(wish, observed, &mut draft);
-    for (node, placement) in &placed {
+    let mut awaited = placed.clone();
+    awaited.retain(|node, _| !observed.given_up.contains(node));
+    for node in placed.keys().filter(|node| !awaited.contains_key(*node)) {
+        draft.block(
+            "BQ0420",
+            node,
+            "its machine did not reach the tailnet in this run".into(),
+            "mend what the error names; the next apply makes the machine anew",
+        );
+    }
+    for (node, placement) in &awaited {
         machine(node, placement, wish, observed, &mut draft);
     }
-    formation(wish, observed, &placed, &mut draft);
+    formation(wish, observed, &awaited, &mut draft);
     removal::of_nodes(wish, observed, &mut draft);
     removal::of_leftovers(wish, observed, &placed, &mut draft);
     draft.finish(Verb::Apply, &wish.cluster.name, observed)
 }
 
 /// What this cluster asks of one cloud.
-pub(crate) fn need(cloud: &dyn Cloud, wish: &Wish<'_>, placed: &BTreeMap<String, Placement>) -> Need {
+pub(crate) fn need(
+    cloud: &dyn Cloud,
+    wish: &Wish<'_>,
+    observed: &Observed,
+    placed: &BTreeMap<String, Placement>,
+) -> Need {
     let machines = placed.iter().filter_map(|(node, placement)| match placement {
         Placement::Cloud { place, arch } if place.cloud == cloud.name() => {
             let role = wish.cluster.nodes.get(node)?.role;
@@ -60,11 +72,9 @@ pub(crate) fn need(cloud: &dyn Cloud, wish: &Wish<'_>, placed: &BTreeMap<String,
         _ => None,
     });
     let machines: Vec<NeedMachine> = machines.collect();
-    let first_contact = machines.iter().any(|machine| {
-        let node = wish.cluster.nodes.get(&machine.node);
-        node.is_some_and(|node| node.first_contact == FirstContact::Maintenance)
-    });
-    let talos_from = if first_contact { wish.operators.to_vec() } else { Vec::new() };
+    // The machine API is open to us for as long as one of them has no configuration, and to nobody afterwards.
+    let first_contact = machines.iter().any(|machine| observed.awaits_first_contact(wish.cluster, &machine.node));
+    let talos_from = if first_contact { observed.operators.clone() } else { Vec::new() };
     Need { cluster: wish.cluster.name.clone(), machines, openness: Openness { talos_from } }
 }
 
@@ -81,7 +91,7 @@ fn ground(
     placed: &BTreeMap<String, Placement>,
     draft: &mut Draft,
 ) {
-    for wanted in cloud.wanted(&need(cloud, wish, placed)) {
+    for wanted in cloud.wanted(&need(cloud, wish, observed, placed)) {
         if wanted.is_machine {
             continue;
         }
@@ -171,14 +181,22 @@ fn machine(node: &str, placement: &Placement, wish: &Wish<'_>, observed: &Observ
         Placement::Cloud { place, arch } => (place, *arch),
     };
     match observed.machine(node) {
-        None => launch(node, place, image(wish, place, arch), wish, observed, draft),
+        None => launch(node, place, image(wish, place, arch), wish, observed, Vec::new(), draft),
+        Some(found) if observed.is_lost(node) => {
+            draft.note(node, "its machine never reached the tailnet: it is made anew");
+            let deleted = draft.add(Step::DeleteResource { found: found.clone() }, []);
+            launch(node, place, image(wish, place, arch), wish, observed, vec![deleted], draft);
+        }
         Some(found) => {
             let mut after = Vec::new();
             if found.state == State::Off {
                 after.push(draft.add(Step::PowerOn { node: node.into(), found: found.clone() }, []));
             }
             if !on_mesh {
-                after.extend(introduced(node, wish, after.clone(), draft));
+                // What has been on the tailnet has its configuration, and is closed to all but the mesh.
+                if observed.device(node).is_none() {
+                    after.extend(introduced(node, wish, after.clone(), draft));
+                }
                 draft.add(join(), after);
             }
         }
@@ -195,7 +213,16 @@ fn introduced(node: &str, wish: &Wish<'_>, after: Vec<StepId>, draft: &mut Draft
         .then(|| draft.add(Step::Introduce { node: node.into(), address: None }, after))
 }
 
-fn launch(node: &str, place: &CloudPlace, image: Image, wish: &Wish<'_>, observed: &Observed, draft: &mut Draft) {
+/// A new machine, after what must be out of its way.
+fn launch(
+    node: &str,
+    place: &CloudPlace,
+    image: Image,
+    wish: &Wish<'_>,
+    observed: &Observed,
+    cleared: Vec<StepId>,
+    draft: &mut Draft,
+) {
     let Some(cloud) = wish.clouds.iter().find(|cloud| cloud.name() == place.cloud) else { return };
     let Some(spec) = wish.cluster.nodes.get(node) else { return };
     let machine = NeedMachine { node: node.into(), role: spec.role, place: place.clone(), image: image.clone() };
@@ -204,7 +231,8 @@ fn launch(node: &str, place: &CloudPlace, image: Image, wish: &Wish<'_>, observe
     if let Some(other) = found(observed, &wanted).filter(|found| !found.ours) {
         return foreign(other, draft);
     }
-    let mut after: Vec<StepId> = wanted.needs.iter().map(maker).collect();
+    let mut after = cleared;
+    after.extend(wanted.needs.iter().map(maker));
     after.extend(reserved(wish));
     after.extend(imaged(cloud.as_ref(), place, &image, observed, draft));
     for stale in observed.devices.iter().filter(|device| device.ours && device.hostname == node) {
@@ -315,13 +343,17 @@ fn configure(node: &str, role: Role, wish: &Wish<'_>, observed: &Observed, draft
 }
 
 /// Names of all resources that are wanted, machines included.
-pub(crate) fn wanted_keys(wish: &Wish<'_>, placed: &BTreeMap<String, Placement>) -> BTreeSet<clouds::Key> {
-    let all = wish.clouds.iter().flat_map(|cloud| cloud.wanted(&need(cloud.as_ref(), wish, placed)));
+pub(crate) fn wanted_keys(
+    wish: &Wish<'_>,
+    observed: &Observed,
+    placed: &BTreeMap<String, Placement>,
+) -> BTreeSet<clouds::Key> {
+    let all = wish.clouds.iter().flat_map(|cloud| cloud.wanted(&need(cloud.as_ref(), wish, observed, placed)));
     all.map(|wanted| wanted.key).collect()
 }
 
 /// What the cluster would ask of one cloud, every node at the place that it has or would get.
 pub fn need_of(cloud: &dyn Cloud, wish: &Wish<'_>, observed: &Observed) -> Need {
     let placed = places::decide(wish, observed, &mut Draft::new());
-    need(cloud, wish, &placed)
+    need(cloud, wish, observed, &placed)
 }

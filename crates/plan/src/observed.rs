@@ -1,7 +1,7 @@
 use clouds::{Found, Image, Offer, State};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use spec::CloudPlace;
+use spec::{CloudPlace, Cluster, FirstContact, Place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -22,6 +22,10 @@ pub struct Observed {
     pub kubernetes: Option<BTreeMap<String, KubeNode>>,
     /// Whether the secrets bundle was there to ask nodes with.
     pub has_bundle: bool,
+    /// Addresses that our own calls come from; asked only while some node awaits its first contact.
+    pub operators: Vec<IpAddr>,
+    /// Nodes whose machines did not reach the tailnet in this run: no further time is spent on them.
+    pub given_up: BTreeSet<String>,
     /// Places that have refused for lack of stock in this run.
     pub refused: BTreeSet<CloudPlace>,
 }
@@ -128,6 +132,23 @@ pub enum Formation {
     Formed(String),
 }
 
+/// Label on a machine that did not reach the tailnet within its time: the next run makes it anew.
+pub const LOST_LABEL: &str = "bouquet.dev/lost";
+
+impl Formation {
+    /// From the marks on what is ours.
+    pub fn marked<'a>(found: impl Iterator<Item = &'a Found> + Clone) -> Self {
+        let mark = |label: &str| {
+            let ours = found.clone().filter(|found| found.ours);
+            ours.filter_map(|found| found.labels.get(label)).next().cloned()
+        };
+        if let Some(machine) = mark(FORMED_LABEL) {
+            return Formation::Formed(machine);
+        }
+        mark(BOOTSTRAP_LABEL).map_or(Formation::Unborn, Formation::Begun)
+    }
+}
+
 /// Label that holds the id of the machine that bootstrap was meant for.
 pub const BOOTSTRAP_LABEL: &str = "bouquet.dev/bootstrap";
 /// Label that says that etcd has run.
@@ -151,26 +172,40 @@ impl Observed {
         self.devices.iter().find(|device| device.ours && device.name == node)
     }
 
+    /// Whether a node's machine has been waited for in vain by an earlier run, and has never held anything: it was never
+    /// on the tailnet under its name, and Kubernetes has not heard of it.
+    pub fn is_lost(&self, node: &str) -> bool {
+        let lost = self.machine(node).is_some_and(|found| found.labels.contains_key(LOST_LABEL));
+        let unheard = match (&self.kubernetes, self.formation()) {
+            (_, Formation::Unborn) => true,
+            (Some(nodes), _) => !nodes.contains_key(node),
+            (None, _) => false,
+        };
+        lost && unheard && !self.devices.iter().any(|device| device.ours && device.hostname == node)
+    }
+
+    /// Whether a node gets its configuration pushed over the internet and is not on the tailnet yet.
+    pub fn awaits_first_contact(&self, cluster: &Cluster, node: &str) -> bool {
+        let pushed = cluster.nodes.get(node).is_some_and(|node| {
+            node.first_contact == FirstContact::Maintenance
+                && node.places.iter().any(|place| matches!(place, Place::Cloud(_)))
+        });
+        pushed && !self.device(node).is_some_and(|device| device.address.is_some())
+    }
+
     /// The offer for a place.
     pub fn offer(&self, place: &CloudPlace) -> Option<&Offer> {
         self.clouds.get(&place.cloud)?.offer(place)
     }
 
     /// All that was found in all clouds.
-    pub fn found(&self) -> impl Iterator<Item = &Found> {
+    pub fn found(&self) -> impl Iterator<Item = &Found> + Clone {
         self.clouds.values().flat_map(|seen| &seen.found)
     }
 
     /// How far the cluster has come, from the marks on what is ours, wherever one of them is left.
     pub fn formation(&self) -> Formation {
-        let mark = |label: &str| {
-            let ours = self.found().filter(|found| found.ours);
-            ours.filter_map(|found| found.labels.get(label)).next().cloned()
-        };
-        if let Some(machine) = mark(FORMED_LABEL) {
-            return Formation::Formed(machine);
-        }
-        mark(BOOTSTRAP_LABEL).map_or(Formation::Unborn, Formation::Begun)
+        Formation::marked(self.found())
     }
 
     /// A digest of everything a plan was made from: equal worlds give equal digests.

@@ -71,7 +71,7 @@ pub(crate) fn of_leftovers(
     placed: &BTreeMap<String, Placement>,
     draft: &mut Draft,
 ) {
-    let keys = wanted_keys(wish, placed);
+    let keys = wanted_keys(wish, observed, placed);
     for cloud in wish.clouds {
         let Some(seen) = observed.clouds.get(cloud.name()) else { continue };
         let images: BTreeSet<&str> = seen.images.iter().map(|(_, found)| found.id.as_str()).collect();

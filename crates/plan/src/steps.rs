@@ -283,4 +283,5 @@ pub const CODES: &[(&str, &str)] = &[
     ("BQ0417", "more than one image bears the same marks"),
     ("BQ0418", "another device has the node's name"),
     ("BQ0419", "steps wait for each other"),
+    ("BQ0420", "the node's machine did not reach the tailnet"),
 ];

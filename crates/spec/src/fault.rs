@@ -83,7 +83,7 @@ pub(crate) fn did_you_mean<'a>(
 }
 
 /// The candidate that a typing slip away from `word` is; slips grow with length, one in three letters at most.
-fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_lowercase();
     let slips_max = (word.chars().count() / 3).max(1);
     candidates

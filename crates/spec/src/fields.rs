@@ -2,8 +2,9 @@
 
 use crate::Span;
 use crate::code;
-use crate::fault::{Faults, NO_HELP, did_you_mean, help};
+use crate::fault::{Faults, NO_HELP, did_you_mean, help, nearest};
 use crate::tree::{Entry, Node, Value};
+use std::collections::BTreeMap;
 
 /// A value that was read, and where it stands.
 #[derive(Clone, Debug)]
@@ -29,6 +30,8 @@ pub(crate) struct Fields<'a> {
     owner: String,
     span: Span,
     entries: Vec<&'a Entry>,
+    /// Misspelt ones, by what was meant: one slip is one fault, not another one for what it seems to leave out.
+    meant: BTreeMap<String, &'a Entry>,
 }
 
 impl<'a> Fields<'a> {
@@ -36,7 +39,8 @@ impl<'a> Fields<'a> {
     /// when something is missing.
     pub(crate) fn read(node: &'a Node, owner: &str, span: &Span, keys: &[&str], faults: &mut Faults) -> Option<Self> {
         let entries = mapping(node, owner, faults)?;
-        for entry in &entries {
+        let mut meant = BTreeMap::new();
+        for &entry in &entries {
             if !keys.contains(&entry.key.as_str()) {
                 let known = did_you_mean(&entry.key, keys.iter().copied(), format!("it takes {}", keys.join(", ")));
                 faults.error(
@@ -45,9 +49,12 @@ impl<'a> Fields<'a> {
                     format!("{owner} has no key `{}`", shown(&entry.key)),
                     known,
                 );
+                if let Some(near) = nearest(&entry.key, keys.iter().copied()) {
+                    meant.entry(near.to_owned()).or_insert(entry);
+                }
             }
         }
-        Some(Fields { owner: owner.to_owned(), span: span.clone(), entries })
+        Some(Fields { owner: owner.to_owned(), span: span.clone(), entries, meant })
     }
 
     pub(crate) fn get(&self, key: &str) -> Option<&'a Node> {
@@ -55,7 +62,7 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn entry(&self, key: &str) -> Option<&'a Entry> {
-        self.entries.iter().find(|entry| entry.key == key).copied()
+        self.entries.iter().find(|entry| entry.key == key).or_else(|| self.meant.get(key)).copied()
     }
 
     pub(crate) fn require(&self, key: &str, example: &str, faults: &mut Faults) -> Option<&'a Node> {

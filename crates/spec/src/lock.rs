@@ -57,7 +57,9 @@ impl Lock {
             severity: Severity::Error,
             message,
             span,
-            help: Some("restore bouquet.lock from version control, or write it anew with `bouquet lock`".to_owned()),
+            help: Some(
+                "restore bouquet.lock from version control, or remove it: `bouquet apply` writes it anew".to_owned(),
+            ),
         };
         let written: Written = yaml::parse_typed(text)
             .map_err(|refusal| fault(format!("the lock cannot be read: {}", refusal.message), refusal.span))?;

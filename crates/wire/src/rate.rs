@@ -55,6 +55,8 @@ pub struct Pace {
 impl Pace {
     /// For vendors with a rate limit: a fiftieth of the wait so far, between half a second and ten.
     pub const VENDOR: Pace = Pace { least: Duration::from_millis(500), most: Duration::from_secs(10) };
+    /// For images, which take minutes to half an hour: between five seconds and thirty.
+    pub const IMAGE: Pace = Pace { least: Duration::from_secs(5), most: Duration::from_secs(30) };
     /// For machines of our own: between a quarter of a second and two.
     pub const NODE: Pace = Pace { least: Duration::from_millis(250), most: Duration::from_secs(2) };
 

@@ -8,13 +8,15 @@ use plan::Plan;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use wire::Time;
 
 /// Makes it so.
-pub async fn run(args: &Args, yes: bool, saved: Option<&Path>) -> Result<u8, Failure> {
-    let mut context = Context::open(args)?;
-    let teller = Teller::new(args, "apply", context.reach.line.time());
-    let ended = ask::until_interrupted(apply(args, &mut context, &teller, yes, saved)).await;
-    ask::finish(&teller, ended)
+pub async fn run(args: &Args, teller: &Teller, time: &Time, yes: bool, saved: Option<&Path>) -> Result<u8, Failure> {
+    let mut context = Context::open(args, time)?;
+    let outcome = apply(args, &mut context, teller, yes, saved).await?;
+    let exit = u8::from(!outcome.is_ok());
+    teller.summary(exit, &outcome);
+    Ok(exit)
 }
 
 async fn apply(
@@ -41,7 +43,7 @@ async fn apply(
     if !plan.is_empty() && !yes {
         let bill = plan::bill(&context.subject.cluster, &observed);
         render::talk(&render::plan(Ink::talk(args), &plan, &report, &bill));
-        ask::confirm("Do this? [y/N] ", "y")?;
+        ask::confirm("Do this? [y/N] ", "y").await?;
     }
     if !plan.is_empty() {
         prepare(context, teller)?;
@@ -61,11 +63,7 @@ fn read(path: &Path) -> Result<Plan, Failure> {
 
 /// Lock and bundle are on disk before the first thing is made that could not be made again without them.
 fn prepare(context: &mut Context, teller: &Teller) -> Result<(), Failure> {
-    if let Some(there) = context.beside.read_lock()? {
-        for stale in there.staleness(&context.loaded.cluster) {
-            teller.say(&format!("the lock is renewed: {stale}"));
-        }
-    }
+    context.tell_stale_lock(teller)?;
     context.beside.write_lock(&context.lock)?;
     if context.subject.bundle.is_none() {
         let time = context.reach.line.time();

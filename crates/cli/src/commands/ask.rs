@@ -1,48 +1,48 @@
-//! Asking the one at the keyboard, and ending a run well however it ends.
+//! Asking the one at the keyboard.
 
 use crate::failure::Failure;
-use crate::render::Teller;
-use engine::Outcome;
 use std::io::{IsTerminal, Write};
 
 /// Asks on stderr; anything but `expected` is a no. Without a terminal nobody can be asked, which is a no too.
-pub fn confirm(question: &str, expected: &str) -> Result<(), Failure> {
-    if !std::io::stdin().is_terminal() {
+pub async fn confirm(question: &str, expected: &str) -> Result<(), Failure> {
+    if !is_possible() {
         return Err(
             Failure::new("BQ0603", "there is no terminal to ask on").help("add --yes to go on without a question")
         );
     }
-    let _ = write!(std::io::stderr().lock(), "{question}");
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer).map_err(|error| Failure::system("stdin", &error))?;
-    if answer.trim() == expected { Ok(()) } else { Err(Failure::new("BQ0603", "not done: the answer was no")) }
+    let answer = answer(question).await?;
+    if answer.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(Failure::new("BQ0603", "not done: the answer was no"))
 }
 
-/// Runs until it is done or the user interrupts. Every step can be cut off anywhere, so an interrupt simply stops.
-pub async fn until_interrupted<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::select! {
-        biased;
-        _ = tokio::signal::ctrl_c() => {
-            let failure = Failure::new("BQ0607", "interrupted: what was begun stays, and another run goes on from there");
-            Err(Failure { exit: 130, ..failure })
-        }
-        result = work => result,
+/// Whether somebody is there to be asked.
+pub fn is_possible() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Asks on stderr and waits for a line. On a thread of its own, so that a signal is heard meanwhile.
+pub async fn answer(question: &str) -> Result<String, Failure> {
+    let _ = write!(std::io::stderr().lock(), "{question}");
+    let line = tokio::task::spawn_blocking(|| {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line.trim().to_owned())
+    });
+    let open = Open;
+    let line = line.await;
+    std::mem::forget(open);
+    match line {
+        Ok(line) => line.map_err(|error| Failure::system("stdin", &error)),
+        Err(_) => Err(Failure::interrupted()),
     }
 }
 
-/// Tells how a run ended: summary last, whatever happened.
-pub fn finish(teller: &Teller, ended: Result<Outcome, Failure>) -> Result<u8, Failure> {
-    match ended {
-        Ok(outcome) => {
-            let exit = u8::from(!outcome.is_ok());
-            teller.summary(exit, &outcome);
-            Ok(exit)
-        }
-        Err(failure) if failure.faults.is_empty() => {
-            teller.failure(&failure);
-            teller.summary(failure.exit, &Outcome::default());
-            Err(Failure { exit: failure.exit, ..Failure::said() })
-        }
-        Err(failure) => Err(failure),
+/// A question that is still open: whatever comes in between begins on a line of its own.
+struct Open;
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let _ = writeln!(std::io::stderr().lock());
     }
 }

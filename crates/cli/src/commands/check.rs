@@ -1,29 +1,38 @@
 use crate::args::Args;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::render::{self, Ink};
+use crate::render::{self, Ink, Teller};
 use clouds::Finding;
+use serde_json::json;
 use std::fmt::Write;
+use wire::Time;
+
+/// Columns before what was found.
+const HEAD: usize = 8;
 
 /// Checks everything that can be known before anything is spent. Exits 1 if something would stop an apply.
-pub async fn run(args: &Args) -> Result<u8, Failure> {
-    let context = Context::open(args)?;
+pub async fn run(args: &Args, teller: &Teller, time: &Time) -> Result<u8, Failure> {
+    let context = Context::open(args, time)?;
+    context.tell_stale_lock(teller)?;
     let findings = engine::check(&context.reach, &context.subject).await;
-    render::document(args, &findings, || told(Ink::out(args), &findings))?;
-    Ok(u8::from(findings.iter().any(|finding| finding.fatal)))
+    let stops = findings.iter().filter(|finding| finding.fatal).count();
+    let exit = u8::from(stops > 0);
+    teller.document(exit, stops, json!({"findings": findings}), || told(Ink::out(args), &findings))?;
+    Ok(exit)
 }
 
 fn told(ink: Ink, findings: &[Finding]) -> String {
     let mut text = String::new();
-    for finding in findings {
-        let Some(code) = &finding.code else {
-            let _ = writeln!(text, "{}      {}: {}", ink.good("ok"), finding.subject, finding.message);
-            continue;
+    for Finding { subject, code, fatal, message, help } in findings {
+        let (head, about) = match (code, fatal) {
+            (None, _) => (ink.good("ok      "), format!("{subject}: {message}")),
+            (Some(code), true) => (ink.bad("error   "), format!("{subject}: {message} [{code}]")),
+            (Some(code), false) => (ink.warn("warn    "), format!("{subject}: {message} [{code}]")),
         };
-        let word = if finding.fatal { ink.bad("error") } else { ink.warn("warn ") };
-        let _ = writeln!(text, "{word}   {}: {} [{code}]", finding.subject, finding.message);
-        if let Some(help) = &finding.help {
-            let _ = writeln!(text, "        {}: {}", ink.bold("help"), help.replace('\n', "\n        "));
+        let _ = writeln!(text, "{}", render::hanging(&head, HEAD, &about));
+        if let Some(help) = help {
+            let head = format!("{}{}: ", " ".repeat(HEAD), ink.bold("help"));
+            let _ = writeln!(text, "{}", render::hanging(&head, HEAD + "help: ".len(), help));
         }
     }
     let stops = findings.iter().filter(|finding| finding.fatal).count();

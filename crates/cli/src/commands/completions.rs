@@ -6,6 +6,6 @@ use clap::CommandFactory;
 pub fn run(shell: clap_complete::Shell) -> Result<u8, Failure> {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "bouquet", &mut text);
-    crate::render::out(&String::from_utf8_lossy(&text));
+    crate::render::out(&String::from_utf8_lossy(&text))?;
     Ok(0)
 }

@@ -15,11 +15,17 @@ use talos::Bundle;
 use wire::{Rng, Secret, Time};
 
 /// The file that the demo lives through.
-const FILE: &str = "cluster: bouquet
-nodes:
-  rose: { role: control-plane, on: hetzner/hel1/cax11 }
-  lily: { role: worker, on: hetzner/fsn1/cax21 }
-";
+const FILE: &str = include_str!("../../../../examples/bouquet.yaml");
+/// How to come from here to real machines.
+const LAST_WORDS: &str = "
+All of this was simulated, its time too: nothing was bought, nobody was called.
+With real machines:
+
+  bouquet init        writes a cluster file
+  docs/accounts.md    says which variables to set, and what things cost
+  bouquet check       tries them; nothing is spent
+  bouquet plan        shows every step, and the monthly bill
+  bouquet apply       does it, after asking; `bouquet destroy` takes it all away";
 /// When the simulated world begins: 2026-12-01T08:00:00Z.
 const BEGINNING_S: i64 = 1_796_112_000;
 /// How much of a second a minute of simulated life is shown in, on a terminal.
@@ -28,44 +34,56 @@ const SECONDS_A_MINUTE: f64 = 0.25;
 const PAUSE_MAX: Duration = Duration::from_millis(700);
 
 /// Lives through a cluster's whole life.
-pub async fn run(args: &Args, seed: u64) -> Result<u8, Failure> {
+pub async fn run(args: &Args, teller: &Teller, time: &Time, seed: u64) -> Result<u8, Failure> {
+    let outcome = Show::open(args, teller, time, seed)?.life().await?;
+    let exit = u8::from(!outcome.is_ok());
+    teller.summary(exit, &outcome);
+    teller.say(LAST_WORDS);
+    Ok(exit)
+}
+
+/// The product's clock in the world of this seed; nothing waits for real.
+pub fn clock(seed: u64) -> Time {
     tokio::time::pause();
-    let show = Show::open(args, seed)?;
-    let ended = show.life().await;
-    super::ask::finish(&show.teller, ended)
+    Time::starting_at(beginning(), Rng::seeded(seed).child("product"))
+}
+
+fn beginning() -> Timestamp {
+    Timestamp::from_second(BEGINNING_S).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 struct Show<'a> {
     args: &'a Args,
+    seed: u64,
     world: Greenhouse,
     reach: Reach,
     subject: Subject,
-    teller: Teller,
+    teller: &'a Teller,
     listener: Listener,
 }
 
 impl<'a> Show<'a> {
-    fn open(args: &'a Args, seed: u64) -> Result<Self, Failure> {
-        let origin = Timestamp::from_second(BEGINNING_S).unwrap_or(Timestamp::UNIX_EPOCH);
+    fn open(args: &'a Args, teller: &'a Teller, time: &Time, seed: u64) -> Result<Self, Failure> {
         let cluster = spec::read(FILE).cluster.ok_or_else(|| Failure::new("BQ0601", "the demo's file is wrong"))?;
         let options = Options { seed, ..Options::default() };
-        let world = Greenhouse::new(&options, Time::starting_at(origin, Rng::seeded(seed)))
+        let world = Greenhouse::new(&options, Time::starting_at(beginning(), Rng::seeded(seed)))
             .map_err(|error| Failure::new("BQ0602", error.to_string()))?;
-        let time = Time::starting_at(origin, Rng::seeded(seed).child("product"));
         let settings = InWorld(world.credentials());
         let reach = Reach::open(&cluster, &settings, world.wire(), time.clone())?;
         let (_, schematics) = files::resolve(&cluster, &reach.clouds);
         let bundle = Bundle::generate(&mut time.rng("secrets bundle"), time.now())
             .map_err(|error| Failure::new(error.code(), error.to_string()))?;
         let subject = Subject { cluster: Arc::new(cluster), bundle: Some(Arc::new(bundle)), schematics };
-        left_by_an_earlier_run(&world, &subject)?;
-        let teller = Teller::new(args, "demo", &time);
-        let listener = paced(args, teller.listener(), time);
-        Ok(Show { args, world, reach, subject, teller, listener })
+        let listener = paced(args, teller.listener(), time.clone());
+        Ok(Show { args, seed, world, reach, subject, teller, listener })
     }
 
     async fn life(&self) -> Result<Outcome, Failure> {
-        self.say(&format!("A simulated world: no account, no cost, seed and all. This is the file:\n\n{FILE}"));
+        let seed = self.seed;
+        self.say(&format!(
+            "A simulated world: no account, no cost, nobody is called. Seed {seed} makes it the\n\
+             same every time; `--seed N` makes another. The cluster file:\n\n{FILE}"
+        ));
         let observed = engine::observe(&self.reach, &self.subject, &BTreeSet::new()).await?;
         let (plan, report) = plan::make(&self.reach.wish(&self.subject), &observed);
         let bill = plan::bill(&self.subject.cluster, &observed);
@@ -90,11 +108,7 @@ impl<'a> Show<'a> {
         if let Some(first) = left.first() {
             return Err(Failure::new("BQ0606", format!("{} things are still there, {first} among them", left.len())));
         }
-        self.say(
-            "proof: looked everywhere, nothing of the cluster is left\n\n\
-             All of this was simulated. For the real one: `bouquet init`, the variables of docs/accounts.md,\n\
-             `bouquet check`, `bouquet plan`, `bouquet apply`.",
-        );
+        self.say("proof: looked everywhere, nothing of the cluster is left");
         Ok(outcome)
     }
 
@@ -107,20 +121,6 @@ impl<'a> Show<'a> {
         self.say(&format!("\n$ bouquet status\n\n{}", render::status(Ink::talk(self.args), &status)));
         Ok(())
     }
-}
-
-/// A bootable image, as an earlier cluster of the same name would have left it with `destroy --keep-images`.
-fn left_by_an_earlier_run(world: &Greenhouse, subject: &Subject) -> Result<(), Failure> {
-    let schematic = talos::Schematic::new([talos::TAILSCALE]).id();
-    let (half, rest) = schematic.split_at_checked(32).unwrap_or((schematic.as_str(), ""));
-    let talos = subject.cluster.talos.to_string();
-    let name = subject.cluster.name.as_str();
-    let marks = [("cluster", name), ("role", "image"), ("arch", "arm64"), ("talos", &talos)];
-    let marks = marks.into_iter().chain([("schematic", half), ("schematic-rest", rest)]);
-    let labels = marks.map(|(mark, value)| (format!("bouquet.dev/{mark}"), value.to_owned())).collect();
-    world
-        .snapshot(&labels, &[talos::TAILSCALE], &talos, "arm64")
-        .map_err(|error| Failure::new("BQ0602", error.to_string()))
 }
 
 fn add(outcome: &mut Outcome, other: Outcome) {
@@ -161,7 +161,7 @@ impl clouds::Settings for InWorld {
     }
 
     fn file(&self, path: &str) -> Result<Secret, String> {
-        let name = if path.ends_with(".pem") { "OCI_KEY" } else { path };
+        let name = if path == "OCI_CONFIG" { path } else { "OCI_KEY" };
         self.0.get(name).map(Secret::new).ok_or_else(|| format!("{path}: there is no such file"))
     }
 }

@@ -6,14 +6,15 @@ use crate::render::{self, Ink, Teller};
 use engine::Outcome;
 use plan::Spare;
 use std::collections::BTreeSet;
+use wire::Time;
 
 /// Removes everything of the cluster, and proves it by a fresh look.
-pub async fn run(args: &Args, yes: bool, keep_images: bool) -> Result<u8, Failure> {
-    let context = Context::open(args)?;
-    let teller = Teller::new(args, "destroy", context.reach.line.time());
-    let spare = Spare { images: keep_images };
-    let ended = ask::until_interrupted(destroy(args, &context, &teller, yes, spare)).await;
-    ask::finish(&teller, ended)
+pub async fn run(args: &Args, teller: &Teller, time: &Time, yes: bool, keep_images: bool) -> Result<u8, Failure> {
+    let context = Context::open(args, time)?;
+    let outcome = destroy(args, &context, teller, yes, Spare { images: keep_images }).await?;
+    let exit = u8::from(!outcome.is_ok());
+    teller.summary(exit, &outcome);
+    Ok(exit)
 }
 
 async fn destroy(args: &Args, context: &Context, teller: &Teller, yes: bool, spare: Spare) -> Result<Outcome, Failure> {
@@ -24,7 +25,7 @@ async fn destroy(args: &Args, context: &Context, teller: &Teller, yes: bool, spa
         let bill = plan::bill(&subject.cluster, &observed);
         render::talk(&render::plan(Ink::talk(args), &plan, &report, &bill));
         let name = &subject.cluster.name;
-        ask::confirm(&format!("Type the cluster's name ({name}) to remove all of this: "), name)?;
+        ask::confirm(&format!("Type the cluster's name ({name}) to remove all of this: "), name).await?;
     }
     let outcome = engine::destroy(reach, subject, spare, &teller.listener()).await?;
     let left = engine::proof(reach, subject).await?;

@@ -1,25 +1,35 @@
+use super::ask;
 use crate::args::Args;
-use crate::failure::Failure;
+use crate::failure::{Failure, Marked};
 use crate::{files, render};
 
-/// Writes a commented cluster file.
-pub fn run(args: &Args, name: &str, domain: Option<&str>, force: bool) -> Result<u8, Failure> {
+/// Writes a commented cluster file. Asks for what the command line does not say, if somebody is there; never overwrites.
+pub async fn run(args: &Args, name: Option<&str>, domain: Option<&str>) -> Result<u8, Failure> {
     let path = args.file.display().to_string();
-    if args.file.exists() && !force {
-        return Err(Failure::new("BQ0605", format!("{path} is there already")).help("add --force to overwrite it"));
+    if args.file.exists() {
+        return Err(Failure::new("BQ0605", format!("{path} is there already"))
+            .help("name another with `-f FILE`, or remove it first"));
     }
-    let text = template(name, domain);
-    let reading = spec::read(&text);
-    if reading.has_errors() {
-        let code = reading.faults.first().map_or("BQ0601", |fault| fault.code);
-        let message = "with these answers the file would not be right".to_owned();
-        return Err(Failure { faults: reading.faults, source: text, ..Failure::new(code, message) });
+    let name = answered(name, "Name of the cluster [bouquet]: ").await?.unwrap_or_else(|| "bouquet".to_owned());
+    let domain = answered(domain, "Domain whose names it serves, if any: ").await?;
+    let text = template(&name, domain.as_deref());
+    let faults = spec::read(&text).faults;
+    if !faults.is_empty() {
+        return Err(Failure::marked(Marked { path, text, faults }, "with these answers the file would not be right"));
     }
     files::write(&args.file, text.as_bytes(), 0o644)?;
-    render::talk(&format!(
-        "wrote {path}\nnext: set the variables of docs/accounts.md, then `bouquet check` and `bouquet plan`"
-    ));
+    render::talk(&format!("wrote {path}"));
+    let next = "set the variables that docs/accounts.md names, then `bouquet check` and `bouquet plan`";
+    render::talk(&render::hanging("next: ", "next: ".len(), next));
     Ok(0)
+}
+
+/// What the command line says, else what somebody answers; `None` where nobody does.
+async fn answered(said: Option<&str>, question: &str) -> Result<Option<String>, Failure> {
+    if said.is_some() || !ask::is_possible() {
+        return Ok(said.map(str::to_owned));
+    }
+    Ok(Some(ask::answer(question).await?).filter(|answer| !answer.is_empty()))
 }
 
 fn template(name: &str, domain: Option<&str>) -> String {

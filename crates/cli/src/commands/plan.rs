@@ -2,28 +2,43 @@ use crate::args::Args;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::files;
-use crate::render::{self, Ink};
+use crate::render::{self, Ink, Teller};
 use plan::{Plan, Report, Spare};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
+use wire::Time;
+
+/// What of a plan is asked for.
+pub struct Wanted<'a> {
+    /// Whether changes are an exit code.
+    pub exit_code: bool,
+    /// The removal of everything instead.
+    pub destroy: bool,
+    /// Where to keep it for `apply --plan`.
+    pub out: Option<&'a Path>,
+}
 
 /// Shows what would change.
-pub async fn run(args: &Args, exit_code: bool, destroy: bool, to: Option<&Path>) -> Result<u8, Failure> {
-    let context = Context::open(args)?;
+pub async fn run(args: &Args, teller: &Teller, time: &Time, wanted: Wanted<'_>) -> Result<u8, Failure> {
+    let context = Context::open(args, time)?;
+    context.tell_stale_lock(teller)?;
     let observed = engine::observe(&context.reach, &context.subject, &BTreeSet::new()).await?;
-    let (plan, report) = make(&context, &observed, destroy);
+    let (plan, report) = make(&context, &observed, wanted.destroy);
     let bill = plan::bill(&context.subject.cluster, &observed);
-    let document = render::plan_document(&plan, &report, &bill);
-    render::document(args, &document, || render::plan(Ink::out(args), &plan, &report, &bill))?;
-    if let Some(to) = to {
+    let exit = match (report.blocked.is_empty(), plan.is_empty()) {
+        (false, _) => 1,
+        (true, false) if wanted.exit_code => 3,
+        _ => 0,
+    };
+    if let Some(to) = wanted.out {
         let text = plan.save().map_err(|error| Failure::new("BQ0402", error.to_string()))?;
         files::write(to, text.as_bytes(), 0o600)?;
     }
-    if !report.blocked.is_empty() {
-        return Ok(1);
-    }
-    Ok(if exit_code && !plan.is_empty() { 3 } else { 0 })
+    let document = render::plan_document(&plan, &report, &bill);
+    let blocked = report.blocked.len();
+    teller.document(exit, blocked, document, || render::plan(Ink::out(args), &plan, &report, &bill))?;
+    Ok(exit)
 }
 
 fn make(context: &Context, observed: &plan::Observed, destroy: bool) -> (Plan, Report) {
@@ -32,8 +47,8 @@ fn make(context: &Context, observed: &plan::Observed, destroy: bool) -> (Plan, R
 }
 
 /// Prints the plan's steps and what they wait for, in DOT.
-pub async fn graph(args: &Args, destroy: bool) -> Result<u8, Failure> {
-    let context = Context::open(args)?;
+pub async fn graph(args: &Args, time: &Time, destroy: bool) -> Result<u8, Failure> {
+    let context = Context::open(args, time)?;
     let observed = engine::observe(&context.reach, &context.subject, &BTreeSet::new()).await?;
     let (plan, _) = make(&context, &observed, destroy);
     let mut text = String::from("digraph plan {\n  rankdir=LR;\n  node [shape=box, fontname=\"sans-serif\"];\n");
@@ -44,6 +59,6 @@ pub async fn graph(args: &Args, destroy: bool) -> Result<u8, Failure> {
         }
     }
     text.push_str("}\n");
-    render::out(&text);
+    render::out(&text)?;
     Ok(0)
 }

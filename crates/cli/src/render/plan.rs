@@ -1,4 +1,6 @@
+use super::faults;
 use super::style::Ink;
+use super::width::hanging;
 use clouds::Money;
 use plan::{Bill, Class, Plan, Planned, Report, Step};
 use serde_json::{Value, json};
@@ -13,11 +15,12 @@ pub fn plan_document(plan: &Plan, report: &Report, bill: &Bill) -> Value {
 pub fn plan(ink: Ink, plan: &Plan, report: &Report, bill: &Bill) -> String {
     let mut text = String::new();
     for blocked in &report.blocked {
-        let code = ink.bad(&format!("blocked[{}]", blocked.code));
-        let _ = writeln!(text, "{code}: {}\n  {}: {}", blocked.by, ink.bold("help"), blocked.help);
+        let _ = writeln!(text, "{}", faults::headed(ink, "blocked", &blocked.code, &blocked.by));
+        let _ = writeln!(text, "{}", faults::remedy(ink, &blocked.help));
     }
     for note in &report.notes {
-        let _ = writeln!(text, "{}: {}: {}", ink.warn("note"), note.subject, note.text);
+        let head = format!("{}: ", ink.warn("note"));
+        let _ = writeln!(text, "{}", hanging(&head, "note: ".len(), &format!("{}: {}", note.subject, note.text)));
     }
     if !text.is_empty() {
         text.push('\n');

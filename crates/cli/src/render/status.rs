@@ -19,34 +19,51 @@ pub fn status(ink: Ink, status: &Status) -> String {
     text
 }
 
-/// Nodes as a table that fits 80 columns.
+const HEAD: [&str; 7] = ["NODE", "ROLE", "STATE", "TALOS", "KUBE", "PUBLIC", "MESH"];
+const GAP: &str = "  ";
+/// The column that is coloured.
+const STATE: usize = 2;
+
+/// Nodes as a table, each column as wide as it must be: 80 in all for names of five letters.
 pub fn node_table(ink: Ink, nodes: &[NodeStatus]) -> String {
+    let rows: Vec<[String; 7]> = nodes.iter().map(row).collect();
+    let widths: Vec<usize> = HEAD
+        .iter()
+        .enumerate()
+        .map(|(at, head)| rows.iter().filter_map(|row| row.get(at)).map(String::len).chain([head.len()]).max())
+        .map(Option::unwrap_or_default)
+        .collect();
+    let padded = |cells: &[String; 7]| -> Vec<String> {
+        cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect()
+    };
     let mut text = String::new();
-    let head = format!(
-        "{:<10} {:<13} {:<8} {:<7} {:<7} {:<15} {}",
-        "NODE", "ROLE", "STATE", "TALOS", "KUBE", "PUBLIC", "MESH"
-    );
-    let _ = writeln!(text, "{}", ink.bold(&head));
-    for node in nodes {
-        let state = match (node.ready, node.machine.as_deref()) {
-            (true, _) => "Ready",
-            (false, Some("running")) => "NotReady",
-            (false, Some(machine)) => machine,
-            (false, None) => "absent",
-        };
-        let padded = format!("{state:<8}");
-        let state = if node.ready { ink.good(&padded) } else { ink.bad(&padded) };
-        let public = node.addresses.public.iter().find(|address| address.is_ipv4());
-        let _ = writeln!(
-            text,
-            "{:<10} {:<13} {state} {:<7} {:<7} {:<15} {}",
-            node.name,
-            node.role,
-            node.talos.as_deref().unwrap_or("-"),
-            node.kubernetes.as_deref().unwrap_or("-"),
-            public.map_or_else(|| "-".to_owned(), ToString::to_string),
-            node.addresses.mesh.map_or_else(|| "-".to_owned(), |mesh| mesh.to_string()),
-        );
+    let _ = writeln!(text, "{}", ink.bold(padded(&HEAD.map(str::to_owned)).join(GAP).trim_end()));
+    for (node, row) in nodes.iter().zip(&rows) {
+        let mut cells = padded(row);
+        if let Some(state) = cells.get_mut(STATE) {
+            *state = if node.ready { ink.good(state) } else { ink.bad(state) };
+        }
+        let _ = writeln!(text, "{}", cells.join(GAP).trim_end());
     }
     text
+}
+
+fn row(node: &NodeStatus) -> [String; 7] {
+    let state = match (node.ready, node.machine.as_deref()) {
+        (true, _) => "Ready",
+        (false, Some("running")) => "NotReady",
+        (false, Some(machine)) => machine,
+        (false, None) => "absent",
+    };
+    let known = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
+    let public = node.addresses.public.iter().find(|address| address.is_ipv4());
+    [
+        node.name.clone(),
+        node.role.clone(),
+        state.to_owned(),
+        known(node.talos.clone()),
+        known(node.kubernetes.clone()),
+        known(public.map(ToString::to_string)),
+        known(node.addresses.mesh.map(|mesh| mesh.to_string())),
+    ]
 }

@@ -49,6 +49,11 @@ impl Ink {
         self.wrap("32", text)
     }
 
+    /// As the drawn errors have it.
+    pub fn error(self, text: &str) -> String {
+        self.wrap("1;91", text)
+    }
+
     pub fn bad(self, text: &str) -> String {
         self.wrap("31", text)
     }
@@ -58,27 +63,33 @@ impl Ink {
     }
 }
 
-/// Writes to stdout; a closed pipe is nobody's fault.
-pub fn out(text: &str) {
-    let _ = std::io::stdout().lock().write_all(text.as_bytes());
+/// Writes to stdout. That nobody reads it any more (`bouquet plan | head -1`) is nobody's fault; a full disk is.
+pub fn out(text: &str) -> Result<(), Failure> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(Failure::system("stdout", &error)),
+        _ => Ok(()),
+    }
 }
 
-/// Writes a line to stderr.
+/// Writes a line to stderr; where that fails, there is nobody left to tell.
 pub fn talk(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// Prints one document in the format that was asked for; `text` is for people.
 pub fn document<T: Serialize>(args: &Args, value: &T, text: impl FnOnce() -> String) -> Result<(), Failure> {
-    let printed = match args.output {
+    out(&match args.output {
         Output::Text => text(),
         Output::Json => serde_json::to_string_pretty(value)
             .map(|text| text + "\n")
-            .map_err(|error| Failure::system("JSON", &error))?,
-        Output::Yaml => serde_saphyr::to_string(value).map_err(|error| Failure::system("YAML", &error))?,
-    };
-    out(&printed);
-    Ok(())
+            .map_err(|error| Failure::new("BQ0602", format!("JSON: {error}")))?,
+        Output::Yaml => yaml(value)?,
+    })
+}
+
+pub fn yaml<T: Serialize>(value: &T) -> Result<String, Failure> {
+    serde_saphyr::to_string(value).map_err(|error| Failure::new("BQ0602", format!("YAML: {error}")))
 }
 
 /// Says more on stderr: 1 what is done, 2 every call.

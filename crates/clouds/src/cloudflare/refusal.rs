@@ -39,6 +39,8 @@ fn why(code: u64, answer: &Answer) -> Why {
     match code {
         // A throttled call comes as 429 with one of several codes, and older ones with the code alone.
         _ if answer.status == StatusCode::TOO_MANY_REQUESTS => Why::TooFast(answer.retry_after()),
+        // A server in trouble may say any code, that of a refused token among them.
+        _ if answer.status.is_server_error() => Why::Trouble,
         971 | 10_100 | 10_300 | 10_429 => Why::TooFast(answer.retry_after()),
         // The record, the zone, the route.
         81_044 | 1001 | 7000 | 7003 => Why::NotFound,
@@ -90,6 +92,7 @@ mod tests {
             (429, 10_000, TooFast(None)),
             (400, 10_429, TooFast(None)),
             (500, 1, Trouble),
+            (500, 10_000, Trouble),
             (400, 1, Invalid),
             (200, 1, Invalid),
         ] {

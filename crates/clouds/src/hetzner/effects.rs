@@ -160,12 +160,15 @@ impl Hetzner {
         line.send(self.rest.unit(Ask::put(name, format!("/{path}/{}", found.id), json!({ "labels": labels })))?).await
     }
 
-    pub(super) async fn mark(&self, line: &Line, found: &Found, label: &str, value: &str) -> Result<(), Error> {
+    pub(super) async fn mark(&self, line: &Line, found: &Found, label: &str, value: Option<&str>) -> Result<(), Error> {
         if !found.ours {
             return Err(refused("hetzner mark", Why::Forbidden, format!("{} does not bear our mark", found.key)));
         }
         let mut labels = found.labels.clone();
-        labels.insert(label.to_owned(), value.to_owned());
+        match value {
+            Some(value) => drop(labels.insert(label.to_owned(), value.to_owned())),
+            None => drop(labels.remove(label)),
+        }
         self.put_labels(line, found, &labels).await
     }
 

@@ -91,7 +91,7 @@ impl Build<'_> {
         let mut snapshot = snapshot;
         while snapshot.state == State::Pending {
             self.say("taking the snapshot");
-            wait.pause(Pace::VENDOR).await?;
+            wait.pause(Pace::IMAGE).await?;
             let ask = Ask::get("hetzner GET /images/{id}", format!("/images/{}", snapshot.id));
             let now: Snapshot = self.line.send(api::one(&self.cloud.rest, ask)?).await?;
             snapshot = found::snapshot(&self.order.cluster, now);

@@ -73,12 +73,21 @@ impl Oci {
     }
 
     /// Sets one tag; tags are replaced as a whole, so what is there is sent along.
-    pub(super) async fn mark_one(&self, line: &Line, there: &Found, label: &str, value: &str) -> Result<(), Error> {
+    pub(super) async fn mark_one(
+        &self,
+        line: &Line,
+        there: &Found,
+        label: &str,
+        value: Option<&str>,
+    ) -> Result<(), Error> {
         if !there.ours {
             return Err(invalid("oci mark", format!("{} does not bear the cluster's mark", there.key)));
         }
         let mut tags = there.labels.clone();
-        tags.insert(label.to_owned(), value.to_owned());
+        match value {
+            Some(value) => drop(tags.insert(label.to_owned(), value.to_owned())),
+            None => drop(tags.remove(label)),
+        }
         let path = path(&there.key.kind, &there.id)?;
         let ask = Ask::<Value>::put("oci PUT freeformTags", Service::Core, path, &json!({"freeformTags": tags}));
         self.send(line, &there.key.region, &ask).await.map(drop)

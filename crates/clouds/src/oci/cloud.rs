@@ -51,7 +51,7 @@ impl Cloud for Oci {
         self.delete_one(line, found).await
     }
 
-    async fn mark(&self, line: &Line, found: &Found, label: &str, value: &str) -> Result<(), Error> {
+    async fn mark(&self, line: &Line, found: &Found, label: &str, value: Option<&str>) -> Result<(), Error> {
         self.mark_one(line, found, label, value).await
     }
 

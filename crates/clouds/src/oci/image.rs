@@ -190,7 +190,7 @@ impl Oci {
                 return Err(Error { call: "oci POST /images", why: Why::Trouble, vendor_code: None, message });
             }
             progress.at("importing image", 0, 0);
-            line.time().sleep(Pace::VENDOR.next(waited)).await;
+            line.time().sleep(Pace::IMAGE.next(waited)).await;
         }
     }
 

@@ -7,7 +7,11 @@ use plan::{BOOTSTRAP_LABEL, FORMED_LABEL, Formation};
 use spec::FirstContact;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 use wire::{Pace, Secret};
+
+/// How often a machine that does not answer at first contact is looked for on the tailnet.
+const LOOK_ELSEWHERE: Duration = Duration::from_secs(15);
 
 /// Makes a node's machine. The key for the mesh is minted for this launch alone and lives an hour at most.
 pub(super) async fn launch(
@@ -44,17 +48,18 @@ pub(super) async fn launch(
     }
 }
 
-/// A machine that comes to a cluster after its bootstrap bears the cluster's marks too, so that they outlive the others.
+/// A machine that comes to a cluster after its bootstrap bears the cluster's marks too, so that they outlive the others;
+/// also one that is launched while the bootstrap of another goes on.
 pub(super) async fn bear_marks(site: &Arc<Site>, node: &str) -> Result<(), Error> {
     let Some(mut found) = site.machine(node) else { return Ok(()) };
-    let (formed, machine) = match site.observed.formation() {
+    let (formed, machine) = match Formation::marked(site.ours().iter()) {
         Formation::Formed(machine) => (true, machine),
         Formation::Begun(machine) => (false, machine),
         Formation::Unborn => return Ok(()),
     };
     for (label, applies) in [(BOOTSTRAP_LABEL, true), (FORMED_LABEL, formed)] {
         if applies && !found.labels.contains_key(label) {
-            cloud(site, &found.key.cloud)?.mark(&site.reach.line, &found, label, &machine).await?;
+            cloud(site, &found.key.cloud)?.mark(&site.reach.line, &found, label, Some(&machine)).await?;
             found.labels.insert(label.to_owned(), machine.clone());
         }
     }
@@ -112,10 +117,22 @@ pub(super) async fn introduce(site: &Arc<Site>, node: &str, address: Option<IpAd
             // A machine that asks for a certificate has its configuration already.
             Err(error) if nodes::asks_for_a_certificate(&error) => return Ok(()),
             Err(error) if !nodes::is_transient(&error) => return Err(error.into()),
+            // Configured by a run whose answer was lost, it is closed to all but the mesh, and on its way there.
+            Err(_)
+                if site
+                    .devices
+                    .fresh(LOOK_ELSEWHERE)
+                    .await?
+                    .iter()
+                    .any(|device| device.ours && device.name == node) =>
+            {
+                return Ok(());
+            }
             Err(_) => {}
         }
         let waited = time.now().duration_since(began).unsigned_abs();
         if waited > deadline::INTRODUCE {
+            mesh::give_up(site, node).await;
             return Err(Error::Late {
                 subject: node.to_owned(),
                 what: "did not answer on port 50000 in maintenance mode",

@@ -2,6 +2,7 @@ use super::resource::cloud;
 use crate::site::Site;
 use crate::{Error, deadline};
 use clouds::{Power, State, Why};
+use plan::LOST_LABEL;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,14 +74,25 @@ pub(super) async fn join(site: &Arc<Site>, node: &str) -> Result<(), Error> {
         error = watched => return Err(error),
     };
     if joined.is_some() {
+        if let Some(late) = site.machine(node).filter(|found| found.labels.contains_key(LOST_LABEL)) {
+            cloud(site, &late.key.cloud)?.mark(&site.reach.line, &late, LOST_LABEL, None).await?;
+        }
         return drop_keys(site, node).await;
     }
+    give_up(site, node).await;
     Err(Error::Late {
         subject: node.to_owned(),
         what: "did not appear on the tailnet",
         limit: deadline::JOIN,
         diagnosis: diagnose(site, node).await,
     })
+}
+
+/// Marks a machine that was waited for in vain. Best effort: without the mark the next run waits once more.
+pub(super) async fn give_up(site: &Arc<Site>, node: &str) {
+    let Some(found) = site.machine(node) else { return };
+    let Ok(cloud) = cloud(site, &found.key.cloud) else { return };
+    let _unmarked = cloud.mark(&site.reach.line, &found, LOST_LABEL, Some("yes")).await;
 }
 
 /// Looks at a machine from its cloud's side now and then: one that is off is switched on, one that is broken or gone ends

@@ -55,7 +55,7 @@ async fn mark_all(site: &Arc<Site>, label: &str, value: &str) -> Result<(), Erro
         bears_marks && found.labels.get(label).is_none_or(|there| there != value)
     });
     let marked = futures::future::try_join_all(marks.map(|found| async move {
-        cloud(site, &found.key.cloud)?.mark(&site.reach.line, &found, label, value).await?;
+        cloud(site, &found.key.cloud)?.mark(&site.reach.line, &found, label, Some(value)).await?;
         let mut found = found;
         found.labels.insert(label.to_owned(), value.to_owned());
         Ok::<_, Error>(found)

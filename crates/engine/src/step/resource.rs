@@ -4,7 +4,7 @@ use crate::event::{Event, Listener};
 use crate::site::Site;
 use clouds::{Cloud, Found, Given, Image, ImageOrder, Key, Progress, State, Wanted, Why};
 use spec::CloudPlace;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use wire::Pace;
 
 pub(super) fn cloud<'a>(site: &'a Site, name: &str) -> Result<&'a Arc<dyn Cloud>, Error> {
@@ -54,7 +54,9 @@ pub(super) async fn delete(site: &Arc<Site>, found: &Found) -> Result<(), Error>
     let time = site.reach.line.time();
     let began = time.now();
     // The line has retried for minutes when it gives up; OCI's lagging VNICs need more of that.
-    while let Err(error) = cloud.delete(&site.reach.line, found).await {
+    while found.state != State::Leaving
+        && let Err(error) = cloud.delete(&site.reach.line, found).await
+    {
         let waited = time.now().duration_since(began).unsigned_abs();
         if error.why != Why::Busy || waited > deadline::RESOURCE {
             return Err(error.into());
@@ -64,7 +66,9 @@ pub(super) async fn delete(site: &Arc<Site>, found: &Found) -> Result<(), Error>
     let look = site.look(&found.key.cloud, &found.key.kind);
     let gone =
         look.until(Pace::VENDOR, deadline::RESOURCE, |all| (!all.iter().any(|now| now.id == found.id)).then_some(()));
-    gone.await?.ok_or_else(|| late(&found.key, "was not gone"))
+    gone.await?.ok_or_else(|| late(&found.key, "was not gone"))?;
+    site.forget(found);
+    Ok(())
 }
 
 fn late(key: &Key, what: &'static str) -> Error {
@@ -90,19 +94,26 @@ pub(super) async fn make_image(
         source: site.reach.disk_image(cloud.as_ref(), image, site.subject.cluster.talos),
         builder: builder.clone(),
     };
-    let progress = Told { id: id.to_owned(), listener: listener.clone() };
+    let progress = Told { id: id.to_owned(), listener: listener.clone(), last: Mutex::default() };
     let found = cloud.make_image(&site.reach.line, &order, &progress).await?;
     site.remember_image(name, image, found);
     Ok(())
 }
 
+/// Passes on what is new.
 struct Told {
     id: String,
     listener: Listener,
+    last: Mutex<Option<(String, u64, u64)>>,
 }
 
 impl Progress for Told {
     fn at(&self, what: &str, done_bytes: u64, total_bytes: u64) {
-        (self.listener)(Event::Progress { id: self.id.clone(), what: what.to_owned(), done_bytes, total_bytes });
+        let now = Some((what.to_owned(), done_bytes, total_bytes));
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if *last != now {
+            *last = now;
+            (self.listener)(Event::Progress { id: self.id.clone(), what: what.to_owned(), done_bytes, total_bytes });
+        }
     }
 }

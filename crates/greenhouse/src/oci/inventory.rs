@@ -39,8 +39,18 @@ fn all<R: Resource>(state: &State, shelf: &std::collections::BTreeMap<String, R>
 fn timeless(mut value: Value) -> Value {
     if let Value::Object(fields) = &mut value {
         fields.shift_remove("timeCreated");
+        // What nobody named is named after the time it was made at.
+        if fields.get("displayName").and_then(Value::as_str).is_some_and(has_a_date) {
+            fields.shift_remove("displayName");
+        }
     }
     value
+}
+
+/// `publicip20261123080000`: letters, then fourteen digits.
+fn has_a_date(name: &str) -> bool {
+    let digits = name.trim_start_matches(|letter: char| letter.is_ascii_alphabetic());
+    digits.len() < name.len() && digits.len() == 14 && digits.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 fn groups(state: &State) -> Vec<Value> {

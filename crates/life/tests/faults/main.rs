@@ -1,8 +1,11 @@
 //! Every fault that these flows can meet, alone, at its first, middle and last match; then the same run without it.
 
-use engine::{Event, Outcome};
-use life::{Life, alone, nodes};
-use serde_json::Value;
+mod anywhere;
+mod far;
+
+use anywhere::Garden;
+use engine::Event;
+use life::{Life, TULIP, alone, nodes};
 
 /// One control plane, and a worker that has somewhere else to go.
 const PAIR: &str = "cluster: bouquet
@@ -17,75 +20,23 @@ fn garden(file: &str) -> Life {
     life
 }
 
-fn whole() -> Value {
-    alone(async {
-        let life = garden(PAIR);
-        assert!(life.apply().await.is_ok());
-        life.shape()
-    })
-}
-
-/// How often a rule would strike in a whole apply.
-fn matches(rule: &str) -> usize {
-    alone(async {
-        let life = garden(PAIR);
-        life.world.fault(&format!("{rule} after 1000000")).unwrap();
-        life.apply().await;
-        let mut words = rule.split(" on ").nth(1).unwrap_or("* /").split(' ');
-        let (method, path) = (words.next().unwrap(), words.next().unwrap());
-        let vendor = rule.split(' ').next().unwrap();
-        let journal = life.world.journal();
-        let fits = journal.iter().filter(|call| {
-            call.to == vendor && (method == "*" || call.method == method) && call.path.starts_with(path)
-        });
-        fits.count()
-    })
-}
-
-/// Applies with the rule at work, then once more without it: the world is what it would have been.
-fn strikes_and_heals(rule: &str, whole: &Value) -> Outcome {
-    alone(async {
-        let life = garden(PAIR);
-        let id = life.world.fault(rule).unwrap();
-        // A first look that gets no answer is an error of the whole run, and as good as any other.
-        let first = engine::apply(&life.reach, &life.subject, &life.listener()).await;
-        life.world.heal(id);
-        let again = life.again(PAIR);
-        let outcome = again.apply().await;
-        assert!(outcome.is_ok(), "{rule}: {outcome:#?}\n{}", life.world.log());
-        let (plan, report) = again.plan().await;
-        assert!(plan.is_empty(), "{rule}: {:?} {report:?}", plan.steps);
-        assert_eq!(again.shape(), *whole, "{rule}");
-        first.unwrap_or_default()
-    })
-}
-
-/// The rule once, at the first, middle and last of its matches.
-fn everywhere(rule: &str, whole: &Value) -> usize {
-    let count = matches(rule);
-    assert!(count > 0, "{rule} matches nothing");
-    let at = std::collections::BTreeSet::from([0, count / 2, count - 1]);
-    for after in &at {
-        strikes_and_heals(&format!("{rule} after {after} times 1"), whole);
-    }
-    at.len()
-}
+/// What breaks a call, whoever is called.
+const BROKEN: [&str; 8] =
+    ["lose-request", "lose-answer", "status=503", "rate-limit", "html", "garbage", "truncate", "slow=20"];
 
 #[test]
 fn a_broken_call_is_made_good_wherever_it_breaks() {
-    let whole = whole();
+    let garden = Garden::of(|| garden(PAIR), PAIR);
     let mut lives = 0;
-    for effect in ["lose-request", "lose-answer", "status=503", "rate-limit", "html", "garbage", "truncate", "slow=20"]
-    {
-        for calls in ["hetzner", "tailscale"] {
-            lives += everywhere(&format!("{calls} {effect}"), &whole);
-        }
+    for effect in BROKEN {
         for calls in [
+            "hetzner {}",
+            "tailscale {}",
             "hetzner {} on POST /v1/servers",
             "hetzner {} on POST /v1/firewalls",
             "tailscale {} on POST /api/v2/tailnet",
         ] {
-            lives += everywhere(&calls.replace("{}", effect), &whole);
+            lives += garden.everywhere(&calls.replace("{}", effect));
         }
     }
     println!("{lives} lives with one broken call each");
@@ -93,7 +44,7 @@ fn a_broken_call_is_made_good_wherever_it_breaks() {
 
 #[test]
 fn what_strikes_a_machine_once_is_mended_by_the_next_run() {
-    let whole = whole();
+    let garden = Garden::of(|| garden(PAIR), PAIR);
     for rule in [
         "hetzner action-error times 1",
         "hetzner action-error after 1 times 1",
@@ -112,7 +63,7 @@ fn what_strikes_a_machine_once_is_mended_by_the_next_run() {
         "node dies for lily:services times 1",
         "node dies for lily:kubelet times 1",
     ] {
-        strikes_and_heals(rule, &whole);
+        garden.strikes_and_heals(rule);
     }
 }
 
@@ -135,6 +86,30 @@ fn a_place_without_room_gives_way_to_the_next() {
             let machine = outcome.observed.machine("lily").unwrap();
             assert_eq!(machine.place.as_ref().unwrap().region, "nbg1");
             assert!(life.plan().await.0.is_empty());
+        });
+    }
+}
+
+#[test]
+fn a_machine_that_never_reached_the_tailnet_is_made_anew_by_the_next_run_and_only_then() {
+    for (file, node) in [(PAIR, "lily"), (PAIR, "rose"), (TULIP, "tulip")] {
+        let garden = Garden::of(|| garden(file), file);
+        alone(async {
+            let life = garden.begin();
+            let id = life.world.fault(&format!("tailscale key-expired for {node}")).unwrap();
+            let outcome = life.apply().await;
+            let blocked: Vec<_> = outcome.blocked.iter().map(|one| (one.code.as_str(), one.subject.as_str())).collect();
+            assert_eq!(blocked, [("BQ0420", node)], "{:#?}", outcome.failed);
+            let launches = life.world.log().matches("power on").count();
+            assert_eq!(launches, life.subject.cluster.nodes.len(), "no machine is made twice in one run");
+            life.world.heal(id);
+            let again = life.again(file);
+            let (plan, _) = again.plan().await;
+            let ids: Vec<&str> = plan.steps.iter().map(|planned| planned.id.as_str()).collect();
+            let at = |start: &str| ids.iter().position(|id| id.starts_with(start)).unwrap_or_else(|| panic!("{ids:?}"));
+            assert!(at("delete/") < at(&format!("launch/{node}")), "{ids:?}");
+            assert!(again.apply().await.is_ok());
+            garden.is_whole(&again);
         });
     }
 }
