@@ -162,6 +162,9 @@ pub enum GreenhouseVerb {
         /// Zone that the Cloudflare account holds
         #[arg(long, default_value = "example.com")]
         zone: String,
+        /// Cluster whose tags the tailnet's policy knows; may be repeated
+        #[arg(long, default_values = ["bouquet", "garden"], value_name = "NAME")]
+        cluster: Vec<String>,
     },
 }
 

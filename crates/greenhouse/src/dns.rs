@@ -105,7 +105,9 @@ mod tests {
         let (operator, rose) = greenhouse.world.with(|state| {
             let kinds = crate::inventory::take(state);
             let name = kinds["tailscale_devices"][0]["name"].as_str().unwrap().to_owned();
-            (resolve(state, From::Operator, &name), resolve(state, From::Machine(1), &name))
+            let label = name.split_once('.').unwrap().0;
+            assert_eq!(resolve(state, From::Operator, label), resolve(state, From::Operator, &name));
+            (resolve(state, From::Operator, &name), resolve(state, From::Machine(1), label))
         });
         assert!(operator.first().copied().is_some_and(tailscale::is_mesh));
         assert!(rose.is_empty());

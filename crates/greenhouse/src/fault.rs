@@ -40,6 +40,11 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
     ("tailscale", "name-taken", "a stale device holds the host name, the node becomes NAME-1"),
     ("tailscale", "tags-refused", "400: requested tags are invalid or not permitted"),
     ("cloudflare", "zone-hidden", "the token does not see the zone"),
+    (
+        "s3",
+        "no-trailers",
+        "400 XAmzContentSHA256Mismatch for a body with its checksum in a trailer; SUBJECT is the bucket",
+    ),
     ("factory", "image-missing", "404 for a disk image"),
     ("node", "dies", "the machine loses power when it reaches stage SUBJECT:STAGE"),
 ];

@@ -13,7 +13,7 @@ pub struct Entry {
     pub to: String,
     /// HTTP method; `POST` for gRPC.
     pub method: String,
-    /// Path without query.
+    /// Path without query; where a secret is part of it, `*` in its place.
     pub path: String,
     /// HTTP status of the answer; 0 if there was none.
     pub status: u16,
@@ -54,6 +54,14 @@ pub(crate) fn is_mutating(method: &str, path: &str) -> bool {
     }
 }
 
+/// Oracle's pre-authenticated requests carry their token in the path: `/p/TOKEN/n/…`.
+fn redacted(to: &str, path: &str) -> String {
+    match path.strip_prefix("/p/").filter(|_| to == "oci").and_then(|rest| rest.split_once('/')) {
+        Some((_, rest)) => format!("/p/*/{rest}"),
+        None => path.to_owned(),
+    }
+}
+
 #[derive(Default)]
 pub(crate) struct Journal {
     entries: Vec<Entry>,
@@ -63,7 +71,7 @@ impl Journal {
     /// Opens an entry; its status is filled in by [`Journal::close`].
     pub(crate) fn open(&mut self, at_ms: i64, to: &str, method: &str, path: &str) -> u64 {
         let seq = self.entries.len() as u64;
-        let (to, method, path) = (to.to_owned(), method.to_owned(), path.to_owned());
+        let (to, method, path) = (to.to_owned(), method.to_owned(), redacted(to, path));
         self.entries.push(Entry { seq, at_ms, to, method, path, status: 0 });
         seq
     }
@@ -77,5 +85,19 @@ impl Journal {
 
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_in_a_path_is_not_written_down() {
+        let mut journal = Journal::default();
+        journal.open(0, "oci", "PUT", "/p/s3cret/n/ns/b/bucket/o/image");
+        journal.open(0, "rose:6443", "GET", "/p/plain/n");
+        let paths: Vec<&str> = journal.entries().iter().map(|entry| entry.path.as_str()).collect();
+        assert_eq!(paths, ["/p/*/n/ns/b/bucket/o/image", "/p/plain/n"]);
     }
 }

@@ -41,6 +41,8 @@ pub(crate) struct Peer {
     pub address: IpAddr,
     /// Who it really is; for routing back, never for authorisation.
     pub from: From,
+    /// The machine that answers, and which of its boots; `None` for vendors.
+    pub to: Option<(MachineId, u64)>,
     /// The client certificate chain, DER, leaf first, already verified against the endpoint's client CAs.
     pub certificates: Option<Vec<Vec<u8>>>,
 }
@@ -143,9 +145,17 @@ impl Net {
         std::mem::take(&mut self.vendors)
     }
 
-    /// What a vendor has at its host name.
-    pub(crate) fn vendor(&self, host: &str) -> Option<Endpoint> {
-        self.vendors.get(&(host.to_owned(), 443)).cloned()
+    /// What a vendor has at a host name. `*` as the first label was mounted for any.
+    pub(crate) fn vendor(&self, host: &str, port: u16) -> Option<Endpoint> {
+        let exact = self.vendors.get(&(host.to_owned(), port));
+        let any = || self.vendors.get(&(format!("*.{}", host.split_once('.')?.1), port));
+        exact.or_else(any).cloned()
+    }
+
+    /// Gives a vendor's endpoint a second place on the internet: where a served world is reached from outside, a machine
+    /// inside that is handed such an URL (a rescue system its image's) reaches the same.
+    pub(crate) fn alias(&mut self, host: &str, port: u16, endpoint: Endpoint) {
+        self.vendors.insert((host.to_owned(), port), endpoint);
     }
 
     pub(crate) fn set_cut(&mut self, cut: Option<Cut>) {
@@ -207,11 +217,11 @@ impl World {
         port: u16,
     ) -> Result<(Endpoint, Peer), Error> {
         let authority = format!("{host}:{port}");
-        let vendor = self.with(|state| state.net.vendors.get(&(host.to_owned(), port)).cloned());
+        let vendor = self.with(|state| state.net.vendor(host, port));
         if let Some(endpoint) = vendor {
             self.delay(Duration::from_millis(20)).await;
             let address = self.with(|state| public_address(state, from));
-            return Ok((endpoint, Peer { address, from, certificates: None }));
+            return Ok((endpoint, Peer { address, from, to: None, certificates: None }));
         }
         let to = match host.parse::<IpAddr>() {
             Ok(address) => address,
@@ -322,6 +332,16 @@ fn refusal(vendor: &str, code: u16) -> http::Response<Body> {
             };
             serde_json::json!({"code": word, "message": format!("emulated {word}")})
         }
+        "s3" => {
+            let word = match code {
+                429 | 503 => "SlowDown",
+                403 => "AccessDenied",
+                _ => "InternalError",
+            };
+            let text = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{word}</Code></Error>");
+            let response = http::Response::builder().status(code).header("content-type", "application/xml");
+            return response.body(Body::from(Bytes::from(text))).unwrap_or_default();
+        }
         "cloudflare" => serde_json::json!({
             "success": false, "result": null, "messages": [],
             "errors": [{"code": match code { 429 => 971, 401 | 403 => 10_000, _ => 10_013 }, "message": "emulated error"}],
@@ -384,7 +404,8 @@ fn admit(world: &World, state: &mut State, from: From, route: Route, to: IpAddr,
     let latency = machine::latency(state, from, machine);
     match machine::endpoint(world, state, machine, source, port) {
         machine::Port::Open(endpoint) => {
-            Admission::Open(endpoint, Peer { address: source, from, certificates: None }, latency)
+            let to = state.machines.get(&machine).map(|found| (machine, found.boot));
+            Admission::Open(endpoint, Peer { address: source, from, to, certificates: None }, latency)
         }
         machine::Port::Closed => Admission::Closed,
         machine::Port::Filtered => Admission::Void,

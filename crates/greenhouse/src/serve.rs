@@ -7,7 +7,7 @@ mod http;
 mod proxy;
 mod tls;
 
-use crate::world::{Greenhouse, World};
+use crate::world::Greenhouse;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use tokio::net::{TcpListener, TcpStream};
@@ -87,10 +87,11 @@ impl Greenhouse {
         let mut tasks = Vec::new();
         let mut addresses = Vec::new();
         for (host, variable, path) in VENDORS {
-            let Some(endpoint) = world.with(|state| state.net.vendor(host)) else { continue };
+            let Some(endpoint) = world.with(|state| state.net.vendor(host, 443)) else { continue };
             let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
             let at = listener.local_addr().map_err(ServeError::io("a vendor's socket"))?;
             addresses.push(Address { variable, url: format!("https://{at}{path}") });
+            world.with(|state| state.net.alias(&at.ip().to_string(), at.port(), endpoint.clone()));
             let (world, config) = (world.clone(), authority.server()?);
             tasks.push(accept(listener, move |stream| {
                 let (world, endpoint, config) = (world.clone(), endpoint.clone(), config.clone());

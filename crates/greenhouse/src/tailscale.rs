@@ -160,11 +160,17 @@ pub(crate) fn machine_at(state: &Everything, address: IpAddr) -> Option<MachineI
     }
 }
 
-/// What the tailnet's own resolver says of a MagicDNS name. Only the operator's machine asks it: nodes keep their
+/// What the tailnet's own resolver says of a MagicDNS name, whole or without the tailnet's suffix. Only the operator's machine asks it: nodes keep their
 /// clouds' resolvers (`TS_ACCEPT_DNS` is off unless set).
 pub(crate) fn magic_dns(state: &Everything, from: From, name: &str) -> Option<IpAddr> {
     let tailnet = &state.tailscale;
-    let label = name.strip_suffix(&tailnet.suffix)?.strip_suffix('.').filter(|_| from == From::Operator)?;
+    let label = match name.strip_suffix(&tailnet.suffix) {
+        Some(label) => label.strip_suffix('.')?,
+        None => Some(name).filter(|name| !name.contains('.'))?,
+    };
+    if from != From::Operator {
+        return None;
+    }
     tailnet.device_of(from)?;
     tailnet.devices.values().find(|device| device.name == label).map(|device| IpAddr::V4(device.address))
 }

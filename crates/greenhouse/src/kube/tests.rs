@@ -71,7 +71,7 @@ impl Api {
 }
 
 fn peer(certificate: Option<Vec<u8>>) -> Peer {
-    Peer { address: OPERATOR, from: From::Operator, certificates: certificate.map(|leaf| vec![leaf]) }
+    Peer { address: OPERATOR, from: From::Operator, to: None, certificates: certificate.map(|leaf| vec![leaf]) }
 }
 
 fn certificate(user: &str, groups: &[&str]) -> Vec<u8> {

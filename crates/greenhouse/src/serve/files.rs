@@ -4,6 +4,7 @@ use super::tls::Authority;
 use super::{Address, ServeError};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -21,7 +22,7 @@ pub(super) fn write(
 ) -> Result<(), ServeError> {
     let keep = |name: &str, text: &str| {
         let path = dir.join(name);
-        std::fs::write(&path, text).map_err(ServeError::io(path.display().to_string()))
+        private(&path, text).map_err(ServeError::io(path.display().to_string()))
     };
     std::fs::create_dir_all(dir).map_err(ServeError::io(dir.display().to_string()))?;
     let dir = std::fs::canonicalize(dir).map_err(ServeError::io(dir.display().to_string()))?;
@@ -52,4 +53,13 @@ pub(super) fn write(
         let _ = writeln!(text, "export {name}='{}'", value.replace('\'', r"'\''"));
     }
     keep("env", &text)
+}
+
+/// Writes a file for its owner alone: it holds keys, and their programs complain of one that others may read.
+fn private(path: &Path, text: &str) -> std::io::Result<()> {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)?.write_all(text.as_bytes())
 }

@@ -13,22 +13,25 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
-use wire::Body;
+use wire::{Body, Error, Route};
 
 /// Serves one connection to a vendor.
 pub(super) async fn vendor(world: World, endpoint: Endpoint, config: Arc<ServerConfig>, stream: TcpStream) {
     let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else { return };
-    let peer = Peer { address: OPERATOR, from: From::Operator, certificates: None };
-    exchange(world, endpoint, peer, stream).await;
+    let peer = Peer { address: OPERATOR, from: From::Operator, to: None, certificates: None };
+    exchange(world, endpoint, peer, None, stream).await;
 }
 
+/// Where a connection through the proxy leads: host and port.
+pub(super) type Destination = (String, u16);
+
 /// Serves one connection to a machine, as its own endpoint would.
-pub(super) async fn machine(world: World, endpoint: Endpoint, mut peer: Peer, stream: TcpStream) {
+pub(super) async fn machine(world: World, endpoint: Endpoint, mut peer: Peer, to: Destination, stream: TcpStream) {
     if let Serves::Bytes(handler) = &endpoint.serves {
         return handler(Box::new(stream), peer).await;
     }
     match &endpoint.tls {
-        None => exchange(world, endpoint, peer, stream).await,
+        None => exchange(world, endpoint, peer, Some(to), stream).await,
         // Nobody gives a machine a certificate that everybody trusts.
         Some(ServerTls::Public) => {}
         Some(ServerTls::Own(own)) => {
@@ -36,7 +39,7 @@ pub(super) async fn machine(world: World, endpoint: Endpoint, mut peer: Peer, st
             let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else { return };
             let shown = stream.get_ref().1.peer_certificates();
             peer.certificates = shown.map(|chain| chain.iter().map(|der| der.to_vec()).collect());
-            exchange(world, endpoint, peer, stream).await;
+            exchange(world, endpoint, peer, Some(to), stream).await;
         }
     }
 }
@@ -45,16 +48,37 @@ async fn exchange(
     world: World,
     endpoint: Endpoint,
     peer: Peer,
+    to: Option<Destination>,
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) {
     let endpoint = Arc::new(endpoint);
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-        let (world, endpoint, peer) = (world.clone(), endpoint.clone(), peer.clone());
+        let (world, endpoint, peer, to) = (world.clone(), endpoint.clone(), peer.clone(), to.clone());
         // An error here closes the connection, which is what a broken one looks like from outside.
-        async move { world.exchange(&endpoint, peer, request.map(Body::new)).await }
+        async move {
+            if let Some(to) = to {
+                is_same_server(&world, &endpoint, &peer, &to).await?;
+            }
+            world.exchange(&endpoint, peer, request.map(Body::new)).await
+        }
     });
     let served = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
     drop(served);
+}
+
+/// A connection outlives neither its machine's power nor its server (apid in maintenance mode asks nobody for a
+/// certificate, the one after it does): each request looks again.
+async fn is_same_server(world: &World, endpoint: &Endpoint, peer: &Peer, to: &Destination) -> Result<(), Error> {
+    let (host, port) = to;
+    let (now, now_peer) = world.connect(peer.from, Route::Mesh, host, *port).await?;
+    let asks = |endpoint: &Endpoint| match &endpoint.tls {
+        Some(ServerTls::Own(own)) => Some(std::mem::discriminant(&own.clients)),
+        _ => None,
+    };
+    if now_peer.to == peer.to && asks(&now) == asks(endpoint) {
+        return Ok(());
+    }
+    Err(Error::Broken { host: format!("{host}:{port}"), reason: "connection reset by peer".into() })
 }
 
 /// Serves one connection without TLS.

@@ -2,10 +2,11 @@
 //! them, into the simulated network.
 
 use super::http;
+use crate::dns;
 use crate::net::From;
 use crate::world::World;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use wire::{Error, Route};
@@ -22,6 +23,7 @@ pub(super) async fn serve(world: World, mut stream: TcpStream) {
         _ => return,
     };
     let Ok(((host, port), is_socks)) = asked else { return };
+    let host = resolved(&world, host);
     let reached = world.connect(From::Operator, Route::Mesh, &host, port).await;
     let answer = match (&reached, is_socks) {
         (Ok(_), true) => socks_answer(0),
@@ -38,8 +40,17 @@ pub(super) async fn serve(world: World, mut stream: TcpStream) {
         return;
     }
     if let Ok((endpoint, peer)) = reached {
-        http::machine(world, endpoint, peer, stream).await;
+        http::machine(world, endpoint, peer, (host, port), stream).await;
     }
+}
+
+/// A name that has several addresses leads to one of them for as long as the connection lasts.
+fn resolved(world: &World, host: String) -> String {
+    if host.parse::<IpAddr>().is_ok() {
+        return host;
+    }
+    let found = world.with(|state| dns::resolve(state, From::Operator, &host));
+    found.first().map_or(host, IpAddr::to_string)
 }
 
 fn socks_answer(code: u8) -> Vec<u8> {
