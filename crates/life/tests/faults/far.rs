@@ -20,6 +20,7 @@ fn a_broken_call_to_the_dns_provider_is_made_good() {
         life
     };
     let garden = Garden::of(begin, NAMED);
+    garden.strikes_and_heals("cloudflare zone-hidden");
     for effect in BROKEN {
         for calls in ["cloudflare {}", "cloudflare {} on POST /", "cloudflare {} on PATCH /"] {
             garden.everywhere(&calls.replace("{}", effect));
@@ -73,6 +74,7 @@ fn what_strikes_at_oci_once_is_mended_by_the_next_run() {
         "oci suspended times 1",
         "oci no-address=120 times 1",
         "oci image-shape times 1",
+        "oci no-boot for bouquet-tulip times 1",
         "oci clock-skew times 1",
         "oci clock-skew after 20 times 1",
         "oci lose-answer on POST /20160918/instances times 1",

@@ -21,8 +21,8 @@ fn garden(file: &str) -> Life {
 }
 
 /// What breaks a call, whoever is called.
-const BROKEN: [&str; 8] =
-    ["lose-request", "lose-answer", "status=503", "rate-limit", "html", "garbage", "truncate", "slow=20"];
+const BROKEN: [&str; 9] =
+    ["lose-request", "lose-answer", "status=503", "rate-limit", "html", "garbage", "truncate", "slow=20", "hang"];
 
 #[test]
 fn a_broken_call_is_made_good_wherever_it_breaks() {
@@ -54,6 +54,10 @@ fn what_strikes_a_machine_once_is_mended_by_the_next_run() {
         "hetzner locked after 1 times 1",
         "hetzner quota times 1",
         "hetzner quota after 1 times 1",
+        "hetzner sold-out for cax21",
+        "hetzner no-boot for bouquet-lily times 1",
+        "hetzner no-boot for bouquet-rose times 1",
+        "tailscale name-taken for lily times 1",
         "tailscale tags-refused times 1",
         "tailscale tags-refused after 1 times 1",
         "node dies for rose:boot times 1",
