@@ -157,7 +157,10 @@ pub(crate) async fn examine(
         words.extend(diagnosis::misconfigured(&differences));
     }
     words.extend(diagnosis::unwell(&services));
-    if let Ok(log) = client.logs("kubelet", KUBELET_LINES, false).await
+    // A kubelet that is well has got over what its log tells.
+    let is_ill = services.iter().any(|service| service.id == "kubelet" && service.healthy == Some(false));
+    if is_ill
+        && let Ok(log) = client.logs("kubelet", KUBELET_LINES, false).await
         && let Ok(log) = log.collect(KUBELET_LOG_BYTES_MAX).await
         && let Some(line) = diagnosis::last_error(&String::from_utf8_lossy(&log))
     {

@@ -231,7 +231,7 @@ const CASES: &[Case] = &[
         name: "truncated user data, at OCI",
         file: OCI,
         meddling: |passing| passing.user_data("lily", half),
-        says: &["lily did not appear on the tailnet", "Talos cannot read the user data: truncated"],
+        says: &["lily did not appear on the tailnet", "Talos cannot read the user data: truncated", "error unzipping"],
         never: &["architecture", "installer"],
         ..CASE
     },

@@ -19,7 +19,7 @@ const CAPTURE_MAX: Duration = Duration::from_mins(2);
 const FIRMWARE: &str = "UEFI_64";
 /// Of the console's end.
 const LINES_SHOWN: usize = 5;
-const LINE_CHARS_MAX: usize = 160;
+const LINE_CHARS_MAX: usize = 240;
 
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
