@@ -48,14 +48,13 @@ pub(crate) fn absent(seen: &Absent) -> Option<String> {
         ));
     }
     match seen.key {
-        KeySeen::Unknown => {}
         KeySeen::Expired(at) => {
             words.push(format!("its auth key expired at {}, so the tailnet refuses it", at.strftime("%F %T UTC")));
         }
         KeySeen::Spent if seen.strangers.is_empty() && seen.renamed.is_none() => {
             words.push("its auth key has been used up or taken back, so the tailnet refuses it".to_owned());
         }
-        KeySeen::Spent => {}
+        KeySeen::Spent | KeySeen::Unknown => {}
         KeySeen::Unused => words.push("its auth key was never used".to_owned()),
     }
     words.extend(seen.cloud.clone());

@@ -44,14 +44,14 @@ impl Passing {
     }
 
     /// Changes the user data that `node` is launched with.
-    pub fn user_data(&mut self, node: &str, change: impl FnOnce(String) -> String) {
+    pub fn user_data(&mut self, node: &str, change: impl FnOnce(&str) -> String) {
         self.launch(node, |body| {
             let data = if body.get("user_data").is_some() {
                 &mut body["user_data"]
             } else {
                 &mut body["metadata"]["user_data"]
             };
-            *data = change(data.as_str().expect("user data").to_owned()).into();
+            *data = change(data.as_str().expect("user data")).into();
         });
     }
 
