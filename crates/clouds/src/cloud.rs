@@ -65,6 +65,11 @@ pub trait Cloud: Send + Sync {
     /// error. Plain words.
     async fn diagnose(&self, line: &Line, found: &Found) -> Result<String, Error>;
 
+    /// Whether [`Cloud::diagnose`] tells what is on a machine's console.
+    fn shows_console(&self) -> bool {
+        false
+    }
+
     /// Makes a bootable image of `order` (or finds it by mark) and returns it ready to boot from. Whatever it needed on
     /// the way bears the mark, and is gone at the end or is removed by the next run.
     async fn make_image(&self, line: &Line, order: &ImageOrder, progress: &dyn Progress) -> Result<Found, Error>;

@@ -159,6 +159,14 @@ impl Tailnet {
         Ok(MintedKey { id: minted.id, secret: Secret::new(minted.key) })
     }
 
+    /// One key, also one that is used up, revoked or expired.
+    pub async fn key(&self, line: &Line, id: &str) -> Result<AuthKey, Error> {
+        let path = self.path(&format!("keys/{}", escaped(id)));
+        let ask = Ask::get("tailscale GET /tailnet/{}/keys/{id}", path);
+        let key: RawKey = line.send(self.authorized(line).await?.json(ask)?).await?;
+        Ok(key.into())
+    }
+
     /// Takes a key back.
     pub async fn delete_key(&self, line: &Line, id: &str) -> Result<(), Error> {
         let path = self.path(&format!("keys/{}", escaped(id)));

@@ -78,7 +78,10 @@ impl Error {
             Error::Factory(error) => Some(error.help().to_owned()),
             Error::TooLong(error) => Some(error.help().to_owned()),
             Error::Late { .. } => {
-                Some("look at the machine's console, then run `bouquet apply` again: it goes on from here".into())
+                let text = "look at the machine's console, then run `bouquet apply` again: it goes on from here. What a \
+                            machine was launched with stays as it is: if that is wrong (user data, auth key, image), \
+                            delete the machine first, and the image if it is that, and both are made anew";
+                Some(text.into())
             }
             Error::Machine { .. } => {
                 Some("run `bouquet apply` again; if it stays, delete the machine and apply".into())

@@ -14,6 +14,7 @@
 
 mod check;
 mod deadline;
+mod diagnosis;
 mod error;
 mod event;
 mod kubernetes;

@@ -1,7 +1,7 @@
 //! The nodes themselves, over the Talos machine API.
 
-use crate::Error;
 use crate::reach::{Reach, Subject};
+use crate::{Error, diagnosis};
 use plan::{Device, NodeSeen};
 use spec::{Place, Role};
 use std::collections::BTreeMap;
@@ -12,6 +12,9 @@ use wire::{Route, Secret};
 
 /// How long the certificate made for a run is good.
 const CLIENT_TTL: Duration = Duration::from_hours(24);
+/// How much of the kubelet's log is looked at for an error.
+const KUBELET_LINES: i32 = 200;
+const KUBELET_LOG_BYTES_MAX: usize = 256 << 10;
 
 /// The mesh address of a node.
 pub(crate) fn address(devices: &[Device], node: &str) -> Option<IpAddr> {
@@ -122,23 +125,48 @@ pub(crate) fn is_healthy(services: &[Service], id: &str) -> bool {
 /// What a node says that is wrong with it, in words.
 pub(crate) async fn trouble(client: &Client) -> Option<String> {
     let words = match client.services().await {
-        Ok(services) => unwell(&services),
+        Ok(services) => diagnosis::unwell(&services),
         Err(error) => vec![error.to_string()],
     };
     (!words.is_empty()).then(|| words.join("; "))
 }
 
-fn unwell(services: &[Service]) -> Vec<String> {
-    let bad = services.iter().filter(|service| {
-        let runs = matches!(service.state.as_str(), "Running" | "Finished" | "Skipped");
-        !runs || service.healthy == Some(false)
-    });
-    let words = bad.map(|service| {
-        let message =
-            if service.last_message.is_empty() { String::new() } else { format!(": {}", service.last_message) };
-        format!("service {} is {}{message}", service.id, service.state)
-    });
-    words.collect()
+/// Looks closer at a node that is on the tailnet and yet late: its API, its services, its configuration, its kubelet's
+/// log. `cloud`: where its machine is.
+pub(crate) async fn examine(
+    reach: &Reach,
+    subject: &Subject,
+    node: &str,
+    cloud: Option<&str>,
+    devices: &[Device],
+) -> Option<String> {
+    let client = match client(reach, subject, address(devices, node)?) {
+        Ok(client) => client,
+        Err(error) => return Some(error.to_string()),
+    };
+    let services = match client.services().await {
+        Ok(services) => services,
+        Err(error) => return Some(diagnosis::closed(&error, subject.cluster.nodes.get(node).map(|node| node.role))),
+    };
+    let mut words = Vec::new();
+    // What cannot be had of this is left out: the rest is worth saying all the same.
+    if let (Ok(desired), Ok(actual)) =
+        (config(reach, subject, node, cloud, devices, None), client.machine_config().await)
+        && let Ok(differences) = config_differences(&desired, &actual)
+    {
+        words.extend(diagnosis::misconfigured(&differences));
+    }
+    words.extend(diagnosis::unwell(&services));
+    // A kubelet that is well has got over what its log tells.
+    let is_ill = services.iter().any(|service| service.id == "kubelet" && service.healthy == Some(false));
+    if is_ill
+        && let Ok(log) = client.logs("kubelet", KUBELET_LINES, false).await
+        && let Ok(log) = log.collect(KUBELET_LOG_BYTES_MAX).await
+        && let Some(line) = diagnosis::last_error(&String::from_utf8_lossy(&log))
+    {
+        words.push(format!("its kubelet says: {line}"));
+    }
+    (!words.is_empty()).then(|| words.join("; "))
 }
 
 /// Where the node's configuration is not what the file says.
@@ -179,5 +207,5 @@ pub(crate) fn seen(
     let runs_etcd = answers.services.iter().any(|service| service.id == "etcd");
     let etcd = (role == Some(Role::ControlPlane) || runs_etcd).then(|| is_healthy(&answers.services, "etcd"));
     let talos = answers.version.tag.trim_start_matches('v').to_owned();
-    Ok(NodeSeen { talos, differences, etcd, trouble: unwell(&answers.services) })
+    Ok(NodeSeen { talos, differences, etcd, trouble: diagnosis::unwell(&answers.services) })
 }

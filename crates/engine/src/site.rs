@@ -154,6 +154,11 @@ impl Site {
         self.made(|made| made.keys.entry(node.to_owned()).or_default().push(id));
     }
 
+    /// Ids of the keys that are known to be minted for a node, oldest first.
+    pub(crate) fn keys(&self, node: &str) -> Vec<String> {
+        self.made(|made| made.keys.get(node).cloned().unwrap_or_default())
+    }
+
     /// Keys minted for a node, which from now on are somebody else's to delete.
     pub(crate) fn take_keys(&self, node: &str) -> Vec<String> {
         self.made(|made| made.keys.remove(node).unwrap_or_default())

@@ -85,6 +85,11 @@ impl Life {
     /// A snapshot at Hetzner as an earlier run would have left it, so that none need be made. The marks are written out here
     /// as the vendor's API would show them.
     pub fn snapshot(&self, arch: &str) {
+        self.snapshot_of(arch, arch, &[talos::TAILSCALE]);
+    }
+
+    /// A snapshot whose marks say `arch` and our schematic, whatever of that is true.
+    pub fn snapshot_of(&self, marked: &str, arch: &str, extensions: &[&str]) {
         let cluster = &self.subject.cluster;
         let schematic = talos::Schematic::new([talos::TAILSCALE]).id();
         let (half, rest) = schematic.split_at(32);
@@ -92,13 +97,13 @@ impl Life {
         let labels = [
             ("cluster", cluster.name.as_str()),
             ("role", "image"),
-            ("arch", arch),
+            ("arch", marked),
             ("talos", talos.as_str()),
             ("schematic", half),
             ("schematic-rest", rest),
         ];
         let labels = labels.map(|(name, value)| (format!("bouquet.dev/{name}"), value.to_owned())).into();
-        self.world.snapshot(&labels, &[talos::TAILSCALE], &talos, arch).expect("an image that the factory builds");
+        self.world.snapshot(&labels, extensions, &talos, arch).expect("an image that the factory builds");
     }
 
     /// `bouquet apply --yes`.

@@ -303,7 +303,9 @@ fn formation(wish: &Wish<'_>, observed: &Observed, placed: &BTreeMap<String, Pla
     let first = chosen.map(|node| format!("ready/{node}"));
     let mut joining: Option<StepId> = first;
     for (node, spec) in wish.cluster.nodes.iter().filter(|(node, _)| placed.contains_key(*node)) {
-        let ready = observed.kubernetes.as_ref().and_then(|nodes| nodes.get(node)).is_some_and(|seen| seen.ready);
+        // A worker can be Ready and yet have no machine API: nobody could upgrade or reset it.
+        let ready = observed.kubernetes.as_ref().and_then(|nodes| nodes.get(node)).is_some_and(|seen| seen.ready)
+            && observed.nodes.contains_key(node);
         let mut after = vec![format!("join/{node}"), format!("power-on/{node}")];
         if let Some(configured) = configure(node, spec.role, wish, observed, draft) {
             after.push(configured);

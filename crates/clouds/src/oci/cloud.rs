@@ -67,6 +67,10 @@ impl Cloud for Oci {
         self.diagnosis(line, found).await
     }
 
+    fn shows_console(&self) -> bool {
+        true
+    }
+
     async fn make_image(&self, line: &Line, order: &ImageOrder, progress: &dyn Progress) -> Result<Found, Error> {
         self.image(line, order, progress).await
     }

@@ -15,9 +15,11 @@ use wire::{Line, Pace};
 const CONSOLE_BYTES: u32 = 1 << 20;
 /// A capture takes seconds.
 const CAPTURE_MAX: Duration = Duration::from_mins(2);
+/// What the boot loader of Talos's images for Oracle is made for.
+const FIRMWARE: &str = "UEFI_64";
 /// Of the console's end.
 const LINES_SHOWN: usize = 5;
-const LINE_CHARS_MAX: usize = 160;
+const LINE_CHARS_MAX: usize = 240;
 
 #[derive(Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,13 +37,20 @@ impl Oci {
         let region = there.key.region.as_str();
         let path = format!("/instances/{}", escape(&there.id));
         let ask = Ask::<Listed<Instance>>::get("oci GET /instances/ID", Service::Core, path);
-        let lifecycle = match self.send(line, region, &ask).await {
-            Ok(instance) => instance.lifecycle_state.unwrap_or_else(|| "in no state".to_owned()),
+        let instance = match self.send(line, region, &ask).await {
+            Ok(instance) => instance,
             Err(error) if error.why == Why::NotFound => return Ok("the instance is gone".to_owned()),
             Err(error) => return Err(error),
         };
+        let lifecycle = instance.lifecycle_state.unwrap_or_else(|| "in no state".to_owned());
         if lifecycle != "RUNNING" {
             return Ok(format!("the instance is {lifecycle}{}", lifecycle_words(&lifecycle)));
+        }
+        let firmware = instance.detail.launch_options.and_then(|options| options.firmware);
+        if let Some(firmware) = firmware.filter(|firmware| firmware != FIRMWARE) {
+            return Ok(format!(
+                "the instance is RUNNING with the firmware {firmware}, and Talos's image boots with {FIRMWARE} only"
+            ));
         }
         let console = self.console(line, there).await?;
         let words = console.as_deref().map_or_else(|| "its console could not be captured".to_owned(), console_words);
@@ -119,14 +128,37 @@ fn console_words(console: &str) -> String {
                 architecture, or an image that does not boot here)"
             .to_owned();
     }
-    let (who, shown) = if talos.is_empty() {
-        ("its console ends", lines.iter().collect())
-    } else {
-        ("Talos runs, and says last", talos)
-    };
-    let from = shown.len().saturating_sub(LINES_SHOWN);
-    let shown: Vec<&str> = shown.iter().skip(from).map(|line| line.as_str()).collect();
-    format!("{who}: {}", shown.join(" / "))
+    if talos.is_empty() {
+        return format!("its console ends: {}", ending(&lines));
+    }
+    let meaning = lines.iter().rev().find_map(|line| talos_words(line));
+    let said = format!("Talos runs, and says last: {}", ending(&talos));
+    meaning.map_or_else(|| said.clone(), |meaning| format!("{meaning}; {said}"))
+}
+
+/// The last different lines.
+fn ending<T: AsRef<str>>(lines: &[T]) -> String {
+    let mut shown: Vec<&str> = Vec::new();
+    for line in lines.iter().rev().map(AsRef::as_ref) {
+        if shown.len() < LINES_SHOWN && !shown.contains(&line) {
+            shown.push(line);
+        }
+    }
+    shown.reverse();
+    shown.join(" / ")
+}
+
+/// What a line of Talos's means for whoever launched the machine; `None` if nothing in particular.
+fn talos_words(line: &str) -> Option<&'static str> {
+    const SIGNS: &[(&str, &str)] = &[
+        ("config.AcquireController", "Talos cannot read the user data: truncated, or no configuration"),
+        (
+            "maintenance mode, waiting for configuration",
+            "Talos found no user data: none was given, or the image comes from the installer of another platform than oracle",
+        ),
+        ("ext-tailscale: boot: invalid key", "the tailnet refused its auth key"),
+    ];
+    SIGNS.iter().find(|(sign, _)| line.contains(sign)).map(|(_, meaning)| *meaning)
 }
 
 /// Without colours, cursor movements and other control characters; what a machine prints is not to be trusted on a

@@ -86,6 +86,15 @@ pub(super) struct Instance {
     pub shape_config: Option<ShapeConfig>,
     #[serde(default)]
     pub source_details: Option<SourceDetails>,
+    #[serde(default)]
+    pub launch_options: Option<LaunchOptions>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct LaunchOptions {
+    /// `UEFI_64` or `BIOS`.
+    #[serde(default)]
+    pub firmware: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

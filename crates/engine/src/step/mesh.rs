@@ -1,6 +1,7 @@
 use super::resource::cloud;
+use crate::diagnosis::{Absent, KeySeen};
 use crate::site::Site;
-use crate::{Error, deadline};
+use crate::{Error, deadline, diagnosis};
 use clouds::{Power, State, Why};
 use plan::LOST_LABEL;
 use std::net::{IpAddr, Ipv4Addr};
@@ -121,18 +122,46 @@ async fn watch_machine(site: &Arc<Site>, node: &str) -> Error {
 
 /// What looking closer shows of a machine that does not join.
 pub(super) async fn diagnose(site: &Arc<Site>, node: &str) -> Option<String> {
-    let mut words = Vec::new();
-    if let Ok(devices) = site.devices.fresh(Duration::ZERO).await
-        && let Some(device) =
-            devices.iter().find(|device| device.ours && device.hostname == node && device.name != node)
+    let cluster = &site.subject.cluster;
+    let mut seen = Absent {
+        key: key_seen(site, node).await,
+        renamed: None,
+        strangers: Vec::new(),
+        cloud: None,
+        shows_console: false,
+    };
+    if let Ok(devices) = site.devices.fresh(Duration::ZERO).await {
+        let ours = || devices.iter().filter(|device| device.ours);
+        let renamed = ours().find(|device| device.hostname == node && device.name != node);
+        seen.renamed = renamed.map(|device| device.name.clone());
+        // A node that is leaving has a machine and no place in the file.
+        let is_known = |name: &str| cluster.nodes.contains_key(name) || site.machine(name).is_some();
+        let strangers = ours().filter(|device| !is_known(&device.name) && !is_known(&device.hostname));
+        seen.strangers = strangers.map(|device| device.name.clone()).collect();
+    }
+    if let Some(machine) = site.machine(node)
+        && let Ok(cloud) = cloud(site, &machine.key.cloud)
     {
-        words.push(format!("it is on the tailnet as {:?}, because an older device holds the name", device.name));
+        let told = cloud.diagnose(&site.reach.line, &machine).await;
+        seen.shows_console = told.is_ok() && cloud.shows_console();
+        seen.cloud = Some(told.unwrap_or_else(|error| error.to_string()));
     }
-    if let Some(machine) = site.machine(node) {
-        let told = cloud(site, &machine.key.cloud).ok()?.diagnose(&site.reach.line, &machine).await;
-        words.push(told.unwrap_or_else(|error| error.to_string()));
+    diagnosis::absent(&seen)
+}
+
+/// What became of the key that a node's machine was launched with.
+async fn key_seen(site: &Arc<Site>, node: &str) -> KeySeen {
+    let Some(id) = site.keys(node).pop() else { return KeySeen::Unknown };
+    let now = site.reach.line.time().now();
+    match site.reach.tailnet.key(&site.reach.line, &id).await {
+        Ok(key) => match key.expires.filter(|expires| *expires <= now) {
+            Some(expires) => KeySeen::Expired(expires),
+            None if key.invalid => KeySeen::Spent,
+            None => KeySeen::Unused,
+        },
+        Err(error) if error.why == Why::NotFound => KeySeen::Spent,
+        Err(_) => KeySeen::Unknown,
     }
-    (!words.is_empty()).then(|| words.join("; "))
 }
 
 /// Makes the API name, pointing nowhere yet.

@@ -2,6 +2,7 @@ use super::resource::cloud;
 use crate::site::Site;
 use crate::{Error, deadline, kubernetes, nodes};
 use plan::{BOOTSTRAP_LABEL, Device, FORMED_LABEL, Formation};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::Pace;
@@ -39,7 +40,7 @@ pub(super) async fn bootstrap(site: &Arc<Site>, node: &str) -> Result<(), Error>
             }
         }
         if waited > deadline::BOOTSTRAP {
-            let diagnosis = nodes::trouble(&client).await;
+            let diagnosis = examine(site, node).await;
             let what =
                 if called { "was bootstrapped, but etcd did not start" } else { "did not take the bootstrap call" };
             return Err(Error::Late { subject: node.to_owned(), what, limit: deadline::BOOTSTRAP, diagnosis });
@@ -76,7 +77,8 @@ async fn device(site: &Arc<Site>, node: &str) -> Result<std::net::IpAddr, Error>
         .ok_or_else(|| Error::Machine { subject: node.to_owned(), reason: "it is not on the tailnet".into() })
 }
 
-/// Waits until the Kubernetes API says that the node is Ready.
+/// Waits until the Kubernetes API says that the node is Ready, and its machine API answers: a worker that no control plane
+/// has vouched for can be Ready without.
 pub(super) async fn await_ready(site: &Arc<Site>, node: &str) -> Result<(), Error> {
     let time = site.reach.line.time();
     let began = time.now();
@@ -86,31 +88,52 @@ pub(super) async fn await_ready(site: &Arc<Site>, node: &str) -> Result<(), Erro
         // An API that does not answer yet is what is waited for.
         let last = match site.nodes.fresh(pause / 2).await {
             Ok(all) => match all.get(node) {
-                Some(seen) if seen.ready => return super::machine::bear_marks(site, node).await,
+                Some(seen) if seen.ready => match answers(site, node).await {
+                    Ok(()) => return super::machine::bear_marks(site, node).await,
+                    Err(_) => Some("Kubernetes says that it is Ready".into()),
+                },
                 Some(seen) => seen.reason.clone(),
-                None => Some("Kubernetes does not know it".into()),
+                None => Some(unknown(&site.subject.cluster, &all)),
             },
             Err(error) => Some(error.to_string()),
         };
         if waited > deadline::READY {
-            let mut words: Vec<String> = last.into_iter().collect();
-            match device(site, node).await {
-                Ok(address) => match nodes::client(&site.reach, &site.subject, address) {
-                    Ok(client) => words.extend(nodes::trouble(&client).await),
-                    Err(error) => words.push(error.to_string()),
-                },
-                Err(error) => words.push(error.to_string()),
-            }
-            let diagnosis = (!words.is_empty()).then(|| words.join("; "));
+            let words: Vec<String> = last.into_iter().chain(examine(site, node).await).collect();
             return Err(Error::Late {
                 subject: node.to_owned(),
                 what: "was not Ready",
                 limit: deadline::READY,
-                diagnosis,
+                diagnosis: (!words.is_empty()).then(|| words.join("; ")),
             });
         }
         time.sleep(pause).await;
     }
+}
+
+async fn answers(site: &Arc<Site>, node: &str) -> Result<(), Error> {
+    let client = nodes::client(&site.reach, &site.subject, device(site, node).await?)?;
+    client.version().await?;
+    Ok(())
+}
+
+/// Kubernetes does not know a node; it may know its machine under another name.
+fn unknown(cluster: &spec::Cluster, all: &BTreeMap<String, plan::KubeNode>) -> String {
+    let strangers: Vec<String> =
+        all.keys().filter(|name| !cluster.nodes.contains_key(*name)).map(|name| format!("{name:?}")).collect();
+    if strangers.is_empty() {
+        return "Kubernetes does not know it".into();
+    }
+    format!("Kubernetes does not know it, but knows {}, which the file does not name", strangers.join(", "))
+}
+
+/// What looking closer shows of a node that is on the tailnet.
+async fn examine(site: &Arc<Site>, node: &str) -> Option<String> {
+    let devices = match devices(site, Duration::from_mins(1)).await {
+        Ok(devices) => devices,
+        Err(error) => return Some(error.to_string()),
+    };
+    let cloud = site.machine(node).map(|found| found.key.cloud);
+    nodes::examine(&site.reach, &site.subject, node, cloud.as_deref(), &devices).await
 }
 
 /// Brings a running node's configuration to what the file says; without a reboot where Talos can. A node that has only
@@ -132,7 +155,7 @@ pub(super) async fn configure(site: &Arc<Site>, node: &str) -> Result<(), Error>
                 subject: node.to_owned(),
                 what: "did not take on its new configuration",
                 limit: deadline::CONFIGURE,
-                diagnosis: nodes::trouble(&client).await,
+                diagnosis: examine(site, node).await,
             });
         }
         time.sleep(Pace::NODE.next(waited)).await;

@@ -19,15 +19,20 @@ use wire::{Roots, Route, Target, Tls};
 
 /// `nodeStatusUpdateFrequency`.
 const REPORT_S: u64 = 10;
+/// What Talos's health check finds of a kubelet that has not come up.
+const UNREACHABLE: &str =
+    "Get \"http://127.0.0.1:10248/healthz\": dial tcp 127.0.0.1:10248: connect: connection refused";
 const NO_CNI: &str = "[container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady \
                       message:Network plugin returns error: cni plugin not initialized]";
 
 /// Runs as long as the node does.
 pub(super) async fn run(boot: &Boot) -> Option<()> {
-    let complete = boot.node(|node| node.complete().cloned())??;
     boot.service("kubelet", "Waiting", "Waiting for node IP")?;
-    let look =
-        |state: &State| Subnet::filter(&complete.node_ip_subnets, &ports::addresses(state, boot.id)).into_iter().next();
+    // The configuration of the moment: a better one may come while this waits.
+    let look = |state: &State| {
+        let complete = node(state, boot.id)?.complete()?;
+        Subnet::filter(&complete.node_ip_subnets, &ports::addresses(state, boot.id)).into_iter().next()
+    };
     if boot.with(|state| look(state).is_none())? {
         // Once, and never again: Talos's nodeIP controller warns and then waits.
         boot.say("[talos] no suitable node IP found {\"component\": \"controller-runtime\", \"controller\": \"k8s.NodeIPController\"}")?;
@@ -37,7 +42,7 @@ pub(super) async fn run(boot: &Boot) -> Option<()> {
         boot.service("kubelet", "Preparing", "Running pre state")?;
         boot.takes("kubelet image", 5_000, 9_000).await?;
         boot.serve("kubelet", "Started task kubelet (PID 2101) for container kubelet")?;
-        let cluster = admitted(boot, &complete).await?;
+        let cluster = admitted(boot).await?;
         boot.takes("kubelet bootstrap", 1_500, 3_000).await?;
         Some(cluster)
     });
@@ -60,26 +65,34 @@ pub(super) async fn run(boot: &Boot) -> Option<()> {
 }
 
 /// Tries until an API server lets the kubelet in.
-async fn admitted(boot: &Boot, complete: &Complete) -> Option<ClusterId> {
+///
+/// Until then it is not well: its health endpoint comes up after it has a certificate. Talos restarts it when what it was
+/// started with changes, so the configuration is looked at anew each time.
+async fn admitted(boot: &Boot) -> Option<ClusterId> {
     let mut said = String::new();
     let mut pause_s = 1;
     loop {
+        let complete = &boot.node(|node| node.complete().cloned())??;
         let local = boot.node(|node| node.kube_api.as_ref().map(|(cluster, _)| *cluster))?;
         let found = match local.filter(|_| complete.kube_prism) {
             Some(cluster) => let_in(boot, complete, boot.id, cluster),
             None => remote(boot, complete).await,
         };
         let why = match found {
-            Ok(cluster) => return Some(cluster),
+            Ok(cluster) => {
+                let now = boot.world.now();
+                boot.node(|node| node.healthy("kubelet", Ok(()), now))?;
+                return Some(cluster);
+            }
             Err(why) => why,
         };
         if why != said {
-            boot.say(format!("[kubelet] Unable to register node with API server: {why}"))?;
             boot.with(|state| {
                 let now = state.now();
                 if let Some(node) = node_mut(state, boot.id) {
                     node.ready = Err(format!("node is not registered: {why}"));
-                    node.service("kubelet", "Running", &why, now);
+                    node.service_writes("kubelet", format!("E {now} bootstrap: failed to register the node: {why}"));
+                    node.healthy("kubelet", Err(UNREACHABLE.to_owned()), now);
                     node.touch();
                 }
             })?;

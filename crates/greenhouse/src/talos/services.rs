@@ -24,6 +24,8 @@ pub(super) struct Service {
     message: String,
     changed: Timestamp,
     events: Vec<(Timestamp, &'static str, String)>,
+    /// What its process wrote, oldest first.
+    output: Vec<String>,
 }
 
 impl Known {
@@ -59,7 +61,14 @@ impl Known {
 impl Service {
     fn new() -> Self {
         let changed = Timestamp::UNIX_EPOCH;
-        Service { state: "Initialized", healthy: None, message: String::new(), changed, events: Vec::new() }
+        Service {
+            state: "Initialized",
+            healthy: None,
+            message: String::new(),
+            changed,
+            events: Vec::new(),
+            output: Vec::new(),
+        }
     }
 
     /// As the machine API shows it. Events and health are always there: talosctl does not look before it reads them.
@@ -91,9 +100,12 @@ impl Service {
         self.events.last().map_or("", |(_, _, message)| message)
     }
 
-    /// Its log: one line an event.
+    /// Its log: what its process wrote; of one that this world runs no process of, one line an event.
     pub(super) fn log(&self) -> Vec<String> {
-        self.events.iter().map(|(at, state, message)| format!("{at} {state}: {message}")).collect()
+        if self.output.is_empty() {
+            return self.events.iter().map(|(at, state, message)| format!("{at} {state}: {message}")).collect();
+        }
+        self.output.clone()
     }
 }
 
@@ -144,6 +156,14 @@ impl Node {
         let surplus = service.events.len().saturating_sub(KEPT);
         service.events.drain(..surplus);
         self.service_event(id);
+    }
+
+    /// A service's process writes a line.
+    pub(super) fn service_writes(&mut self, id: &str, line: String) {
+        if let Some(service) = self.services.0.get_mut(id) {
+            service.output.push(line);
+            self.touch();
+        }
     }
 
     /// A service waits for something. Unlike [`Node::service`] it says so without a date.

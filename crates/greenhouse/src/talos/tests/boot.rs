@@ -66,7 +66,7 @@ async fn a_wrong_bootstrap_token_keeps_the_kubelet_out() {
     let (rig, lily) =
         spoilt_worker(|rig, text| text.replace(&rig.secrets.bootstrap_token, "zzzzzz.fedcba9876543210")).await;
     assert!(!rig.ready(lily));
-    assert!(rig.console(lily).contains("Unauthorized"));
+    assert!(rig.written(lily, "kubelet").contains("Unauthorized"));
     assert_eq!(rig.service(lily, "apid").await.state, "Running", "apid has nothing to do with it");
 }
 
@@ -78,14 +78,14 @@ async fn a_wrong_kubernetes_ca_keeps_the_kubelet_out() {
     })
     .await;
     assert!(!rig.ready(lily));
-    assert!(rig.console(lily).contains("failed to verify certificate"));
+    assert!(rig.written(lily, "kubelet").contains("failed to verify certificate"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_wrong_endpoint_keeps_the_kubelet_out() {
     let (rig, lily) = spoilt_worker(|_, text| text.replace(ENDPOINT, "https://nowhere.example.com:6443")).await;
     assert!(!rig.ready(lily));
-    assert!(rig.console(lily).contains("lookup nowhere.example.com: no such host"));
+    assert!(rig.written(lily, "kubelet").contains("lookup nowhere.example.com: no such host"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! A world with machines in it that are about to boot, and an operator who talks to them.
 
+use super::super::node;
 use super::super::proto::cosi::state_client::StateClient;
 use super::super::proto::cosi::{GetRequest, Resource};
 use super::super::proto::machine::machine_service_client::MachineServiceClient;
@@ -233,6 +234,11 @@ impl Rig {
 
     pub(super) fn console(&self, id: MachineId) -> String {
         self.world().with(|state| state.machines[&id].console.join("\n"))
+    }
+
+    /// What a service's process has written.
+    pub(super) fn written(&self, id: MachineId, service: &str) -> String {
+        self.world().with(|state| node(state, id).unwrap().services.get(service).unwrap().log().join("\n"))
     }
 
     pub(super) fn channel(&self, id: MachineId, identity: Option<Identity>) -> Channel {
