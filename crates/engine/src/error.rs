@@ -78,9 +78,9 @@ impl Error {
             Error::Factory(error) => Some(error.help().to_owned()),
             Error::TooLong(error) => Some(error.help().to_owned()),
             Error::Late { .. } => {
-                let text = "look at the machine's console, then run `bouquet apply` again: it goes on from here. What a \
-                            machine was launched with stays as it is: if that is wrong (user data, auth key, image), \
-                            delete the machine first, and the image if it is that, and both are made anew";
+                let text = "look at the machine's console, then run `bouquet apply` again: it goes on from here, and makes \
+                            a machine anew that never joined. If what another was launched with is wrong (user data, \
+                            auth key), delete the machine first; and the image, if it is that";
                 Some(text.into())
             }
             Error::Machine { .. } => {

@@ -144,8 +144,8 @@ async fn one_round(
             listener(Event::Note { subject: node.clone(), text: format!("{place} has no room now: {message}") });
             vain.places.insert(place.clone());
         } else {
-            if let (Step::JoinMesh { node } | Step::Introduce { node, .. }, Error::Late { .. }) = (&planned.step, error)
-            {
+            let joins = matches!(planned.step, Step::JoinMesh { .. } | Step::Introduce { .. });
+            if let (true, Some(node), Error::Late { .. }) = (joins, &planned.node, error) {
                 vain.nodes.insert(node.clone());
             }
             let step = Some(planned.id.clone());

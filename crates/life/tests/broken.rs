@@ -82,7 +82,8 @@ fn a_control_plane_that_does_not_boot_keeps_no_other_from_being_ready() {
         life.snapshot("arm64");
         meddle(&mut life, |passing| passing.user_data("iris", half));
         let outcome = life.apply().await;
-        assert_eq!(outcome.failed.keys().collect::<Vec<_>>(), ["join/iris"]);
+        let blocked: Vec<_> = outcome.blocked.iter().map(|one| (one.code.as_str(), one.subject.as_str())).collect();
+        assert_eq!(blocked, [("BQ0420", "iris")], "{:#?}", outcome.failed);
         let ready = outcome.observed.kubernetes.unwrap();
         assert!(ready["rose"].ready && ready["fern"].ready && !ready.contains_key("iris"), "{ready:?}");
         life.world.destroy("bouquet-iris").unwrap();

@@ -43,8 +43,8 @@ pub fn make(wish: &Wish<'_>, observed: &Observed) -> (Plan, Report) {
         draft.block(
             "BQ0420",
             node,
-            "its machine did not reach the tailnet in this run".into(),
-            "mend what the error names; the next apply makes the machine anew",
+            "its machine did not reach the tailnet, and is left alone for the rest of this run".into(),
+            "mend what the error names, then apply again",
         );
     }
     for (node, placement) in &awaited {

@@ -24,7 +24,7 @@ pub struct Observed {
     pub has_bundle: bool,
     /// Addresses that our own calls come from; asked only while some node awaits its first contact.
     pub operators: Vec<IpAddr>,
-    /// Nodes whose machines did not reach the tailnet in this run: no further time is spent on them.
+    /// Nodes whose machines did not reach the tailnet in this run: no more of its time is spent on them.
     pub given_up: BTreeSet<String>,
     /// Places that have refused for lack of stock in this run.
     pub refused: BTreeSet<CloudPlace>,

@@ -79,7 +79,7 @@ pub fn bill_lines(ink: Ink, bill: &Bill) -> String {
         let _ = writeln!(text, "  {:<10} {:<41} {price:>10}{}", line.node, line.place, ink.dim(&source));
     }
     for (what, amount) in &bill.allowances {
-        let note = ink.dim(" (where nothing else uses it)");
+        let note = ink.dim(" (at most)");
         let _ = writeln!(text, "  {:<10} {what:<41} {:>10}{note}", "", money(amount));
     }
     let total: Vec<String> = bill

@@ -2,6 +2,7 @@
 
 use super::tls::Authority;
 use super::{Address, ServeError};
+use crate::net::OPERATOR;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -47,6 +48,7 @@ pub(super) fn write(
     variables.extend(addresses.iter().map(|address| (address.variable, address.url.clone())));
     variables.extend(["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"].map(|name| (name, at("ca.pem"))));
     variables.insert("BOUQUET_MESH_PROXY", format!("socks5h://{proxy}"));
+    variables.insert("BOUQUET_OPERATOR_ADDRESS", OPERATOR.to_string());
     variables.insert("BOUQUET_GREENHOUSE", format!("http://{control}"));
     let mut text = String::new();
     for (name, value) in &variables {

@@ -57,7 +57,6 @@ fn what_strikes_a_machine_once_is_mended_by_the_next_run() {
         "hetzner sold-out for cax21",
         "hetzner no-boot for bouquet-lily times 1",
         "hetzner no-boot for bouquet-rose times 1",
-        "tailscale name-taken for lily times 1",
         "tailscale tags-refused times 1",
         "tailscale tags-refused after 1 times 1",
         "node dies for rose:boot times 1",
@@ -116,6 +115,16 @@ fn a_machine_that_never_reached_the_tailnet_is_made_anew_by_the_next_run_and_onl
             garden.is_whole(&again);
         });
     }
+}
+
+#[test]
+fn a_name_that_an_older_device_holds_is_said() {
+    alone(async {
+        let life = garden(PAIR);
+        life.world.fault("tailscale name-taken for lily times 1").unwrap();
+        assert!(!life.apply().await.is_ok());
+        assert!(said(&life, "an older device holds the name"), "{:?}", life.events());
+    });
 }
 
 #[test]
