@@ -33,4 +33,4 @@ pub use cloud::{
 pub use error::{CODES, Error, Why};
 pub use oci::{ConfigError, Oci, OciConfig};
 pub use operator::Operator;
-pub use registered::{CLOUDS, Open, RATES, Registered, Settings};
+pub use registered::{CLOUDS, Open, Preset, RATES, Registered, Settings};

@@ -50,24 +50,11 @@ impl Operator {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
-    use wire::Secret;
-
-    struct Set(BTreeMap<&'static str, &'static str>);
-
-    impl Settings for Set {
-        fn variable(&self, name: &str) -> Option<Secret> {
-            self.0.get(name).copied().map(Secret::new)
-        }
-
-        fn file(&self, path: &str) -> Result<Secret, String> {
-            Err(path.to_owned())
-        }
-    }
+    use crate::Preset;
 
     #[test]
     fn a_user_may_say_the_addresses_and_nonsense_is_named() {
-        let of = |text| Operator::from_settings(&Set(BTreeMap::from([(VARIABLE, text)])));
+        let of = |text| Operator::from_settings(&Preset::from_iter([(VARIABLE, text)]));
         let known = of("203.0.113.7, 2001:db8::7").unwrap().known;
         assert_eq!(known, ["203.0.113.7".parse::<IpAddr>().unwrap(), "2001:db8::7".parse().unwrap()]);
         let error = of("home").err().unwrap();

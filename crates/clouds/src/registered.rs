@@ -2,6 +2,7 @@
 
 use crate::rest::refused;
 use crate::{Cloud, Error, Why, hetzner, oci, operator};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use wire::{Rate, Secret};
 
@@ -13,6 +14,26 @@ pub trait Settings: Send + Sync {
 
     /// A file's content; the error says why it cannot be read.
     fn file(&self, path: &str) -> Result<Secret, String>;
+}
+
+/// Settings that are given, as a simulated world gives them, and not looked for: variables by name, files by path.
+#[derive(Clone, Default)]
+pub struct Preset(BTreeMap<String, Secret>);
+
+impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Preset {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(all: I) -> Self {
+        Preset(all.into_iter().map(|(name, value)| (name.into(), Secret::new(value))).collect())
+    }
+}
+
+impl Settings for Preset {
+    fn variable(&self, name: &str) -> Option<Secret> {
+        self.0.get(name).cloned()
+    }
+
+    fn file(&self, path: &str) -> Result<Secret, String> {
+        self.variable(path).ok_or_else(|| format!("{path}: there is no such file"))
+    }
 }
 
 impl dyn Settings + '_ {
@@ -76,31 +97,18 @@ pub const RATES: &[(&str, Rate)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::BTreeMap;
-
-    struct Set(BTreeMap<&'static str, &'static str>);
-
-    impl Settings for Set {
-        fn variable(&self, name: &str) -> Option<Secret> {
-            self.0.get(name).map(|text| Secret::new(*text))
-        }
-
-        fn file(&self, path: &str) -> Result<Secret, String> {
-            Err(format!("{path} is not there"))
-        }
-    }
 
     #[test]
     fn a_cloud_without_its_credential_names_the_variable() {
         for cloud in CLOUDS {
-            let Err(error) = (cloud.open)(&Set(BTreeMap::new())) else { panic!("{} opened", cloud.name) };
+            let Err(error) = (cloud.open)(&Preset::default()) else { panic!("{} opened", cloud.name) };
             assert_eq!(error.why, Why::Unauthenticated, "{error}");
         }
     }
 
     #[test]
     fn an_endpoint_that_is_no_address_names_its_variable() {
-        let set = Set([("HCLOUD_TOKEN", "t"), ("HCLOUD_ENDPOINT", "not a url")].into());
+        let set: Preset = [("HCLOUD_TOKEN", "t"), ("HCLOUD_ENDPOINT", "not a url")].into_iter().collect();
         let Err(error) = hetzner::Hetzner::from_settings(&set) else { panic!("opened") };
         assert_eq!((error.call, error.why), ("HCLOUD_ENDPOINT", Why::Invalid));
     }

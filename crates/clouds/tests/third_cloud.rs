@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use clouds::{
     Arch, Cloud, Error, Finding, Found, Given, Image, ImageOrder, Key, Money, Need, NeedMachine, Offer, Openness,
-    Power, Progress, Registered, Settings, State, Stock, Wanted, Why,
+    Power, Preset, Progress, Registered, Settings, State, Stock, Wanted, Why,
 };
 use serde_json::json;
 use spec::{CloudPlace, Role};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use wire::{Body, Line, Rng, Secret, Stream, Target, Time, Wire};
+use wire::{Body, Line, Rng, Stream, Target, Time, Wire};
 
 const MARK: &str = "bouquet.dev/cluster";
 const NODE: &str = "bouquet.dev/node";
@@ -203,19 +203,6 @@ impl Wire for Nowhere {
     }
 }
 
-/// The variables that are set.
-struct Set(&'static [&'static str]);
-
-impl Settings for Set {
-    fn variable(&self, name: &str) -> Option<Secret> {
-        self.0.contains(&name).then(|| Secret::new("k"))
-    }
-
-    fn file(&self, path: &str) -> Result<Secret, String> {
-        Err(format!("{path} is not there"))
-    }
-}
-
 struct Silent;
 
 impl Progress for Silent {
@@ -225,8 +212,9 @@ impl Progress for Silent {
 #[tokio::test(start_paused = true)]
 async fn a_third_cloud_is_one_module_and_one_line() {
     let line_of_registration = Registered { name: "shelf", variables: &["SHELF_KEY"], open: Shelf::open };
-    assert_eq!((line_of_registration.open)(&Set(&[])).err().map(|error| error.call), Some("SHELF_KEY"));
-    let cloud = (line_of_registration.open)(&Set(line_of_registration.variables)).unwrap();
+    assert_eq!((line_of_registration.open)(&Preset::default()).err().map(|error| error.call), Some("SHELF_KEY"));
+    let set: Preset = line_of_registration.variables.iter().map(|name| (*name, "k")).collect();
+    let cloud = (line_of_registration.open)(&set).unwrap();
     let line = Line::new(Arc::new(Nowhere), Time::starting_at(jiff::Timestamp::UNIX_EPOCH, Rng::seeded(1)), &[]);
     let place = CloudPlace { cloud: "shelf".into(), region: "south".into(), machine: "small".into(), size: None };
     let image = Image { region: "south".into(), arch: Arch::Arm64, schematic: "ab".into(), talos: "1.14.6".into() };

@@ -133,7 +133,7 @@ async fn inside(reach: &Reach, subject: &Subject, devices: &[Device]) -> Inside 
     let reachable = devices.iter().filter(|device| device.ours && device.connected);
     let asked = reachable.filter_map(|device| {
         let address = device.address?;
-        Some(async move { Some((device.name.clone(), nodes::ask(reach, subject, address).await.ok()?)) })
+        Some(async move { Some((device.name.clone(), Box::pin(nodes::ask(reach, subject, address)).await.ok()?)) })
     });
     let asked = join_all(asked);
     let kubernetes = async {

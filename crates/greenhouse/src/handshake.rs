@@ -31,12 +31,13 @@ pub(crate) fn check(
         (Some(tls), Some(server)) => (tls, server),
     };
     let own = match (server, &tls.roots) {
-        (ServerTls::Public, Roots::Only(_)) => return Err(refuse(unknown_issuer().to_string())),
+        (ServerTls::Public, Roots::Only(_)) | (ServerTls::Own(_), Roots::System) => {
+            return Err(refuse(unknown_issuer().to_string()));
+        }
         (ServerTls::Public, Roots::System) if tls.server_name != target.host => {
             return Err(refuse(rustls::Error::InvalidCertificate(CertificateError::NotValidForName).to_string()));
         }
         (ServerTls::Public, _) => return Ok(None),
-        (ServerTls::Own(_), Roots::System) => return Err(refuse(unknown_issuer().to_string())),
         (ServerTls::Own(own), _) => own,
     };
     if let Roots::Only(authorities) = &tls.roots {

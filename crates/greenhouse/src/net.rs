@@ -223,12 +223,11 @@ impl World {
             let address = self.with(|state| public_address(state, from));
             return Ok((endpoint, Peer { address, from, to: None, certificates: None }));
         }
-        let to = match host.parse::<IpAddr>() {
-            Ok(address) => address,
-            Err(_) => {
-                let found = self.with(|state| dns::resolve(state, from, host));
-                found.into_iter().next().ok_or_else(|| Error::NoSuchHost(host.to_owned()))?
-            }
+        let to = if let Ok(address) = host.parse::<IpAddr>() {
+            address
+        } else {
+            let found = self.with(|state| dns::resolve(state, from, host));
+            found.into_iter().next().ok_or_else(|| Error::NoSuchHost(host.to_owned()))?
         };
         match self.with(|state| admit(self, state, from, route, to, port)) {
             Admission::Open(endpoint, peer, latency) => {

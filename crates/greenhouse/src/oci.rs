@@ -156,16 +156,16 @@ fn strike(state: &mut Everything, effect: &str, subject: &str) -> Option<String>
     Some(struck)
 }
 
-/// `OCI_CONFIG` (the text of `~/.oci/config`) and `OCI_KEY` (PEM). Whoever writes them to files puts the key's path into
-/// `key_file`.
+/// `OCI_CLI_CONFIG_FILE`, and the texts of two files under their names: `OCI_CONFIG`, which is what it names, and `OCI_KEY`
+/// (PEM). Whoever makes real files of them puts their paths in.
 pub(crate) fn credentials(state: &Everything) -> Vec<(&'static str, String)> {
     let (oci, key) = (&state.oci, UserKey::get());
     let home = REGIONS.first().map_or("", |region| region.name);
     let config = format!(
-        "[DEFAULT]\nuser={}\nfingerprint={}\ntenancy={}\nregion={home}\nkey_file=key.pem\n",
+        "[DEFAULT]\nuser={}\nfingerprint={}\ntenancy={}\nregion={home}\nkey_file=OCI_KEY\n",
         oci.user, key.fingerprint, oci.tenancy
     );
-    vec![("OCI_CONFIG", config), ("OCI_KEY", key.pem.clone())]
+    vec![("OCI_CLI_CONFIG_FILE", "OCI_CONFIG".into()), ("OCI_CONFIG", config), ("OCI_KEY", key.pem.clone())]
 }
 
 /// Puts the services' hosts on the internet.

@@ -153,6 +153,7 @@ impl World {
     }
 
     /// Lets something happen by itself.
+    #[allow(clippy::unused_self, reason = "what happens by itself happens in a world")]
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(tokio::spawn(task));
     }

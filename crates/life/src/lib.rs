@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use talos::Bundle;
-use wire::{Rng, Secret, Time};
+use wire::{Rng, Time};
 
 /// When every life begins: 2026-12-01T08:00:00Z.
 const BEGINNING_S: i64 = 1_796_112_000;
@@ -69,7 +69,7 @@ impl Life {
         let reading = spec::read(file);
         let cluster = reading.cluster.unwrap_or_else(|| panic_with(&reading.faults));
         let time = Time::starting_at(world.now(), Rng::seeded(seed).child("product"));
-        let settings = InWorld(world.credentials());
+        let settings: clouds::Preset = world.credentials().into_iter().collect();
         let reach = Reach::open(&cluster, &settings, world.wire(), time.clone()).expect("credentials of the world");
         let schematic = talos::Schematic::new([talos::TAILSCALE]).id();
         let schematics = reach.clouds.iter().map(|cloud| (cloud.name().to_owned(), schematic.clone())).collect();
@@ -220,21 +220,4 @@ fn bundle(_seed: u64) -> Arc<Bundle> {
 fn panic_with(faults: &[spec::Fault]) -> spec::Cluster {
     assert!(faults.is_empty(), "the test's cluster file is wrong: {faults:?}");
     unreachable!("a file without faults has a cluster")
-}
-
-/// What a user would have set, in a world that knows it.
-struct InWorld(BTreeMap<&'static str, String>);
-
-impl clouds::Settings for InWorld {
-    fn variable(&self, name: &str) -> Option<Secret> {
-        match name {
-            "OCI_CLI_CONFIG_FILE" => Some(Secret::new("OCI_CONFIG")),
-            _ => self.0.get(name).map(Secret::new),
-        }
-    }
-
-    fn file(&self, path: &str) -> Result<Secret, String> {
-        let name = if path.ends_with(".pem") { "OCI_KEY" } else { path };
-        self.0.get(name).map(Secret::new).ok_or_else(|| format!("{path}: there is no such file"))
-    }
 }

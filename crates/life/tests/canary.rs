@@ -6,7 +6,7 @@
 mod ear;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use clouds::Settings;
+use clouds::Preset;
 use ear::{Ear, Heard};
 use engine::{Event, Reach};
 use greenhouse::Greenhouse;
@@ -15,11 +15,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use talos::Encryption;
-use wire::{Line, Secret};
+use wire::Line;
 
 /// Credentials of a world that are names and ids.
-const NO_SECRETS: &[&str] =
-    &["TAILSCALE_TAILNET", "TAILSCALE_OAUTH_CLIENT_ID", "TAILSCALE_OAUTH_CLIENT_ID_OTHER", "OCI_CONFIG"];
+const NO_SECRETS: &[&str] = &[
+    "TAILSCALE_TAILNET",
+    "TAILSCALE_OAUTH_CLIENT_ID",
+    "TAILSCALE_OAUTH_CLIENT_ID_OTHER",
+    "OCI_CONFIG",
+    "OCI_CLI_CONFIG_FILE",
+];
 /// Shorter strings would be found by chance.
 const SECRET_CHARS_MIN: usize = 12;
 
@@ -258,28 +263,6 @@ fn no_answer_of_a_broken_server_brings_a_secret_out() {
     }
 }
 
-/// What a user would have set, with one mistake.
-struct Mistaken {
-    world: BTreeMap<&'static str, String>,
-    variable: &'static str,
-    value: String,
-}
-
-impl Settings for Mistaken {
-    fn variable(&self, name: &str) -> Option<Secret> {
-        match name {
-            "OCI_CLI_CONFIG_FILE" => Some(Secret::new("OCI_CONFIG")),
-            _ if name == self.variable => Some(Secret::new(&self.value)),
-            _ => self.world.get(name).map(Secret::new),
-        }
-    }
-
-    fn file(&self, path: &str) -> Result<Secret, String> {
-        let name = if path.contains("key.pem") { "OCI_KEY" } else { path };
-        self.variable(name).ok_or_else(|| format!("{path}: there is no such file"))
-    }
-}
-
 /// Lives on with a wrong credential; its value is a secret too, as it may be right somewhere else.
 fn mistake(variable: &'static str, value: impl FnOnce(&Greenhouse) -> String) {
     let said = Said::default();
@@ -288,7 +271,9 @@ fn mistake(variable: &'static str, value: impl FnOnce(&Greenhouse) -> String) {
         let mut life = Life::new(1, MISSION);
         let value = value(&life.world);
         let mut wrong = forms(&value);
-        let settings = Mistaken { world: life.world.credentials(), variable, value };
+        // What a user would have set, with one mistake.
+        let set = life.world.credentials().into_iter().chain([(variable, value)]);
+        let settings: Preset = set.collect();
         let time = life.reach.line.time().clone();
         match Reach::open(&life.subject.cluster, &settings, life.world.wire(), time) {
             Ok(reach) => {

@@ -1,5 +1,7 @@
 //! Clusters of more than one node: they grow, shrink, and mend what happens behind the product's back.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+
 use engine::Outcome;
 use life::{Life, ROSE, TRIO, alone, nodes};
 

@@ -1,5 +1,8 @@
 //! The smallest cluster's whole life, cut off anywhere.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::large_futures, reason = "a life is one future, and stands on a test's own stack")]
+
 use greenhouse::Cut;
 use life::{Life, ROSE, alone};
 

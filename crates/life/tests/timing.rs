@@ -1,5 +1,8 @@
 //! How long an apply takes beside what the world needs for it, and how many calls a look at a settled world costs.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::print_stdout, clippy::cast_precision_loss, reason = "figures are shown, and are hours at most")]
+
 use greenhouse::Greenhouse;
 use life::{Life, MISSION, alone, nodes};
 use std::collections::{BTreeMap, BTreeSet};

@@ -40,8 +40,7 @@ pub fn bill(wish: &Wish<'_>, observed: &Observed) -> Bill {
             Place::Address(_) => true,
         });
         let offer = match (&at, first) {
-            (Some(place), _) => observed.offer(place),
-            (None, Some(Place::Cloud(place))) => observed.offer(place),
+            (Some(place), _) | (None, Some(Place::Cloud(place))) => observed.offer(place),
             _ => None,
         };
         if let Some(offer) = offer {

@@ -59,13 +59,13 @@ pub fn check(plan: &Plan, observed: &Observed) -> Vec<Broken> {
             Step::UpdateResource { found, .. } | Step::PowerOn { found, .. } if !found.ours => {
                 broken.push(Broken::Unmarked(id));
             }
-            Step::DeleteResource { found } if !found.ours && !(found.left_behind && plan.verb == Verb::Destroy) => {
+            Step::DeleteResource { found } if !(found.ours || found.left_behind && plan.verb == Verb::Destroy) => {
                 broken.push(Broken::Unmarked(id));
             }
-            Step::DeleteDevice { id: device, .. } => {
-                if observed.devices.iter().any(|seen| seen.id == *device && !seen.ours) {
-                    broken.push(Broken::Unmarked(id));
-                }
+            Step::DeleteDevice { id: device, .. }
+                if observed.devices.iter().any(|seen| seen.id == *device && !seen.ours) =>
+            {
+                broken.push(Broken::Unmarked(id));
             }
             Step::DeleteRecord { id: record, .. } => {
                 let records = observed.zone.iter().flat_map(|zone| &zone.records);
@@ -82,12 +82,12 @@ pub fn check(plan: &Plan, observed: &Observed) -> Vec<Broken> {
                     broken.push(Broken::SecondBootstrap(id));
                 }
             }
-            Step::Reset { node } if plan.verb == Verb::Apply => {
-                if observed.nodes.get(node).is_some_and(|seen| seen.etcd == Some(true)) {
-                    lost += 1;
-                    if voters <= lost {
-                        broken.push(Broken::Quorum(id));
-                    }
+            Step::Reset { node }
+                if plan.verb == Verb::Apply && observed.nodes.get(node).is_some_and(|seen| seen.etcd == Some(true)) =>
+            {
+                lost += 1;
+                if voters <= lost {
+                    broken.push(Broken::Quorum(id));
                 }
             }
             _ => {}

@@ -181,11 +181,11 @@ fn machine(node: &str, placement: &Placement, wish: &Wish<'_>, observed: &Observ
         Placement::Cloud { place, arch } => (place, *arch),
     };
     match observed.machine(node) {
-        None => launch(node, place, image(wish, place, arch), wish, observed, Vec::new(), draft),
+        None => launch(node, (place, arch), wish, observed, Vec::new(), draft),
         Some(found) if observed.is_lost(node) => {
             draft.note(node, "its machine never reached the tailnet: it is made anew");
             let deleted = draft.add(Step::DeleteResource { found: found.clone() }, []);
-            launch(node, place, image(wish, place, arch), wish, observed, vec![deleted], draft);
+            launch(node, (place, arch), wish, observed, vec![deleted], draft);
         }
         Some(found) => {
             let mut after = Vec::new();
@@ -216,13 +216,13 @@ fn introduced(node: &str, wish: &Wish<'_>, after: Vec<StepId>, draft: &mut Draft
 /// A new machine, after what must be out of its way.
 fn launch(
     node: &str,
-    place: &CloudPlace,
-    image: Image,
+    (place, arch): (&CloudPlace, clouds::Arch),
     wish: &Wish<'_>,
     observed: &Observed,
     cleared: Vec<StepId>,
     draft: &mut Draft,
 ) {
+    let image = image(wish, place, arch);
     let Some(cloud) = wish.clouds.iter().find(|cloud| cloud.name() == place.cloud) else { return };
     let Some(spec) = wish.cluster.nodes.get(node) else { return };
     let machine = NeedMachine { node: node.into(), role: spec.role, place: place.clone(), image: image.clone() };

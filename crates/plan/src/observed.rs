@@ -137,11 +137,9 @@ pub const LOST_LABEL: &str = "bouquet.dev/lost";
 
 impl Formation {
     /// From the marks on what is ours.
-    pub fn marked<'a>(found: impl Iterator<Item = &'a Found> + Clone) -> Self {
-        let mark = |label: &str| {
-            let ours = found.clone().filter(|found| found.ours);
-            ours.filter_map(|found| found.labels.get(label)).next().cloned()
-        };
+    pub fn marked<'a>(found: impl Iterator<Item = &'a Found>) -> Self {
+        let ours: Vec<&Found> = found.filter(|found| found.ours).collect();
+        let mark = |label: &str| ours.iter().find_map(|found| found.labels.get(label)).cloned();
         if let Some(machine) = mark(FORMED_LABEL) {
             return Formation::Formed(machine);
         }
@@ -190,7 +188,7 @@ impl Observed {
             node.first_contact == FirstContact::Maintenance
                 && node.places.iter().any(|place| matches!(place, Place::Cloud(_)))
         });
-        pushed && !self.device(node).is_some_and(|device| device.address.is_some())
+        pushed && self.device(node).is_none_or(|device| device.address.is_none())
     }
 
     /// The offer for a place.
@@ -199,7 +197,7 @@ impl Observed {
     }
 
     /// All that was found in all clouds.
-    pub fn found(&self) -> impl Iterator<Item = &Found> + Clone {
+    pub fn found(&self) -> impl Iterator<Item = &Found> {
         self.clouds.values().flat_map(|seen| &seen.found)
     }
 

@@ -188,7 +188,7 @@ mod tests {
     impl Sorted for Failed {
         fn fate(&self) -> Fate {
             match self {
-                Failed::Status(429) => Fate::Later(Some(Duration::from_secs(60))),
+                Failed::Status(429) => Fate::Later(Some(Duration::from_mins(1))),
                 Failed::Status(404) => Fate::User,
                 _ => Fate::Now,
             }

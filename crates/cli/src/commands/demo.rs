@@ -8,11 +8,11 @@ use engine::{Listener, Outcome, Reach, Subject};
 use greenhouse::{Greenhouse, Options};
 use jiff::Timestamp;
 use plan::Spare;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use talos::Bundle;
-use wire::{Rng, Secret, Time};
+use wire::{Rng, Time};
 
 /// The file that the demo lives through.
 const FILE: &str = include_str!("../../../../examples/bouquet.yaml");
@@ -68,7 +68,7 @@ impl<'a> Show<'a> {
         let options = Options { seed, ..Options::default() };
         let world = Greenhouse::new(&options, Time::starting_at(beginning(), Rng::seeded(seed)))
             .map_err(|error| Failure::new("BQ0602", error.to_string()))?;
-        let settings = InWorld(world.credentials());
+        let settings: clouds::Preset = world.credentials().into_iter().collect();
         let reach = Reach::open(&cluster, &settings, world.wire(), time.clone())?;
         let (_, schematics) = files::resolve(&cluster, &reach.clouds);
         let bundle = Bundle::generate(&mut time.rng("secrets bundle"), time.now())
@@ -147,21 +147,4 @@ fn paced(args: &Args, listener: Listener, time: Time) -> Listener {
         std::thread::sleep(pause);
         listener(event);
     })
-}
-
-/// What a user would have set, in a world that knows it.
-struct InWorld(BTreeMap<&'static str, String>);
-
-impl clouds::Settings for InWorld {
-    fn variable(&self, name: &str) -> Option<Secret> {
-        match name {
-            "OCI_CLI_CONFIG_FILE" => Some(Secret::new("OCI_CONFIG")),
-            _ => self.0.get(name).map(Secret::new),
-        }
-    }
-
-    fn file(&self, path: &str) -> Result<Secret, String> {
-        let name = if path == "OCI_CONFIG" { path } else { "OCI_KEY" };
-        self.0.get(name).map(Secret::new).ok_or_else(|| format!("{path}: there is no such file"))
-    }
 }

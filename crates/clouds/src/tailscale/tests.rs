@@ -1,4 +1,5 @@
 use super::*;
+use crate::Preset;
 use crate::rest::tests::{GARBAGE, answer};
 use crate::scripted::{Asked, Reply, line, lines};
 use proptest::prelude::*;
@@ -115,16 +116,10 @@ async fn a_minted_key_is_good_for_one_login_of_a_machine_that_stays() {
 
 #[test]
 fn half_an_oauth_pair_is_a_mistake_and_no_credential_names_the_choices() {
-    struct Set(&'static [&'static str]);
-    impl Settings for Set {
-        fn variable(&self, name: &str) -> Option<Secret> {
-            self.0.contains(&name).then(|| Secret::new("x"))
-        }
-        fn file(&self, _: &str) -> Result<Secret, String> {
-            Err("no files".to_owned())
-        }
-    }
-    let missing = |set| Tailnet::from_settings(&Set(set)).err().map(|error| error.call);
+    let missing = |set: &[&str]| {
+        let set: Preset = set.iter().map(|name| (*name, "x")).collect();
+        Tailnet::from_settings(&set).err().map(|error| error.call)
+    };
     assert_eq!(missing(&[CLIENT_ID, API_KEY]), Some(CLIENT_SECRET));
     assert_eq!(missing(&[CLIENT_SECRET]), Some(CLIENT_ID));
     assert_eq!(missing(&[]), Some(CLIENT_ID));

@@ -82,7 +82,7 @@ pub(super) fn location(name: &str) -> Value {
     let Some((id, name, city, country, zone, _)) = LOCATIONS.iter().find(|at| at.1 == name) else { return Value::Null };
     json!({
         "id": id, "name": name, "description": format!("{city} DC Park 1"), "country": country, "city": city,
-        "latitude": 50.47612, "longitude": 12.370071, "network_zone": zone,
+        "latitude": 50.47612, "longitude": 12.370_071, "network_zone": zone,
     })
 }
 

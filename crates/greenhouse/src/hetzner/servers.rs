@@ -65,9 +65,9 @@ pub(super) fn routes() -> Router<World> {
 }
 
 async fn all(Handle(world): Handle<World>, query: Query) -> Answer {
+    const STATUSES: &[&str] = &["initializing", "starting", "running", "stopping", "off", "deleting"];
     let items: Vec<Value> =
         world.with(|state| state.hetzner.servers.values().map(|one| shapes::server(state, one)).collect());
-    const STATUSES: &[&str] = &["initializing", "starting", "running", "stopping", "off", "deleting"];
     let fits = |item: &Value| query.wants("status", STATUSES, item["status"].as_str().unwrap_or_default());
     list::page(&query, "servers", items.into_iter().filter(fits).collect(), &["id", "name", "created"])
 }
@@ -414,10 +414,10 @@ fn power(world: &World, id: u64, machine: MachineId, command: &str) -> Answer {
         _ => "reset_server",
     };
     let going = world.with(|state| {
-        if let (Some(server), "poweron") = (state.hetzner.servers.get_mut(&id), command) {
-            if server.status == "off" {
-                server.status = "starting";
-            }
+        if let (Some(server), "poweron") = (state.hetzner.servers.get_mut(&id), command)
+            && server.status == "off"
+        {
+            server.status = "starting";
         }
         action::begin(state, name, &[("server", id)])
     });

@@ -15,7 +15,7 @@ const GRACE: Duration = Duration::from_secs(50);
 /// How often a kubelet writes a status in which nothing has changed.
 const PUBLISH: SignedDuration = SignedDuration::from_mins(5);
 /// How long pods tolerate an unreachable node (`default-unreachable-toleration-seconds`).
-const EVICT_AFTER: Duration = Duration::from_secs(300);
+const EVICT_AFTER: Duration = Duration::from_mins(5);
 
 const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
@@ -229,13 +229,12 @@ fn renew_lease(cluster: &mut Cluster, node: &Key, now: Timestamp) {
     };
     let owner = json!({"apiVersion": "v1", "kind": "Node", "name": node.name, "uid": of["metadata"]["uid"]});
     let key = Key::new(leases, "kube-node-lease", &node.name);
-    let mut lease = match cluster.store.get(&key) {
-        Some(lease) => (**lease).clone(),
-        None => {
-            let mut lease = json!({"metadata": {"ownerReferences": [owner]}, "spec": {}});
-            cluster.store.stamp(&key, &mut lease, now);
-            lease
-        }
+    let mut lease = if let Some(lease) = cluster.store.get(&key) {
+        (**lease).clone()
+    } else {
+        let mut lease = json!({"metadata": {"ownerReferences": [owner]}, "spec": {}});
+        cluster.store.stamp(&key, &mut lease, now);
+        lease
     };
     lease["spec"] = json!({"holderIdentity": node.name, "leaseDurationSeconds": 40, "renewTime": micros(now)});
     cluster.store.put(&key, lease);

@@ -152,7 +152,7 @@ impl Writer<'_> {
                 return Err(Refusal::conflict(key.resource, &key.name, &why));
             }
         }
-        let grace = self.grace(key.resource, &current, options);
+        let grace = grace(key.resource, &current, options);
         let held = meta["finalizers"].as_array().is_some_and(|list| !list.is_empty())
             || key.resource.plural == "namespaces" && key.resource.group.is_empty();
         if grace == 0 && !held {
@@ -175,15 +175,6 @@ impl Writer<'_> {
             marked["status"] = json!({"phase": "Terminating"});
         }
         Ok((self.put(key, marked), false))
-    }
-
-    fn grace(&self, resource: &Resource, current: &Value, options: &Deletion) -> i64 {
-        let is_bound = current["spec"]["nodeName"].as_str().is_some_and(|name| !name.is_empty());
-        if resource.plural != "pods" || !is_bound {
-            return 0;
-        }
-        let own = current["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
-        options.grace_seconds.unwrap_or(own).max(0)
     }
 
     fn current(&self, key: &Key) -> Result<Arc<Value>, Refusal> {
@@ -224,7 +215,7 @@ impl Writer<'_> {
         let is_over = next["metadata"]["deletionTimestamp"].is_string()
             && !current["metadata"]["finalizers"].is_null()
             && next["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty)
-            && self.grace(resource, &next, &Deletion::default()) == 0;
+            && grace(resource, &next, &Deletion::default()) == 0;
         if is_over && !self.dry_run {
             return Ok(self.store.remove(key).unwrap_or_else(|| Arc::new(next)));
         }
@@ -362,4 +353,14 @@ fn default(resource: &Resource, body: &mut Value) {
         "secrets" => set(&["type"], "Opaque".into()),
         _ => {}
     }
+}
+
+/// Seconds that a deletion gives an object to end by itself: only pods on a node have something to end.
+fn grace(resource: &Resource, current: &Value, options: &Deletion) -> i64 {
+    let is_bound = current["spec"]["nodeName"].as_str().is_some_and(|name| !name.is_empty());
+    if resource.plural != "pods" || !is_bound {
+        return 0;
+    }
+    let own = current["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
+    options.grace_seconds.unwrap_or(own).max(0)
 }

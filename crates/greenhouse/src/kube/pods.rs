@@ -73,9 +73,10 @@ pub(super) fn begin(world: &World, id: ClusterId, cluster: &mut Cluster, now: Ti
         }
         if is_going(pod) {
             begun.push((key.clone(), uid(pod).to_owned(), true));
-        } else if pod["status"]["phase"] == "Pending" && has_network(cluster, pod) {
-            begun.push((key.clone(), uid(pod).to_owned(), false));
-        } else if pod["status"]["phase"] == "Running" && !evict::is_ready(pod) {
+            continue;
+        }
+        let starts = pod["status"]["phase"] == "Pending" && has_network(cluster, pod);
+        if starts || pod["status"]["phase"] == "Running" && !evict::is_ready(pod) {
             begun.push((key.clone(), uid(pod).to_owned(), false));
         }
     }

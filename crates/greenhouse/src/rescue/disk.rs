@@ -135,13 +135,14 @@ impl Shell {
         let mut bytes = match copy.from {
             None => Bytes::from(self.input(io).await),
             Some("/dev/zero") if copy.count.is_some() => Bytes::from(vec![0; zeros(&copy)]),
-            Some(path) => match self.read_file(path) {
-                Some(bytes) => bytes,
-                None => {
+            Some(path) => {
+                if let Some(bytes) = self.read_file(path) {
+                    bytes
+                } else {
                     let reason = format!("dd: failed to open '{path}': No such file or directory");
                     return Ok(self.fail(io, &reason, 1));
                 }
-            },
+            }
         };
         if copy.from.is_some() {
             bytes = bytes.slice(copy.skip.saturating_mul(copy.block).min(bytes.len())..);

@@ -164,7 +164,7 @@ impl Shell {
                 option => match option.strip_prefix("-c").and_then(super::disk::size) {
                     Some(size) => bytes_wanted = Some(size),
                     None => {
-                        lines_wanted = option.trim_start_matches("-n").trim_start_matches('-').parse().unwrap_or(10)
+                        lines_wanted = option.trim_start_matches("-n").trim_start_matches('-').parse().unwrap_or(10);
                     }
                 },
             }
@@ -175,7 +175,7 @@ impl Shell {
         };
         if let Some(wanted) = bytes_wanted {
             // A device goes on with zeros where its image ends.
-            let is_device = paths.iter().any(|path| *path == super::disk::DEVICE);
+            let is_device = paths.contains(&super::disk::DEVICE);
             if is_device || wanted < bytes.len() {
                 bytes.resize(wanted, 0);
             }

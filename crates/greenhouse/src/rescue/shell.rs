@@ -225,12 +225,11 @@ impl Shell {
             }
             To::From(word) => {
                 let path = self.expand(word).await?.join(" ");
-                match self.read_file(&path) {
-                    Some(bytes) => io.input = Input::Bytes(bytes.to_vec()),
-                    None => {
-                        self.err(io, &format!("bash: line 1: {path}: No such file or directory\n"));
-                        return Ok(Err(1));
-                    }
+                if let Some(bytes) = self.read_file(&path) {
+                    io.input = Input::Bytes(bytes.to_vec());
+                } else {
+                    self.err(io, &format!("bash: line 1: {path}: No such file or directory\n"));
+                    return Ok(Err(1));
                 }
                 return Ok(Ok(()));
             }

@@ -160,10 +160,10 @@ impl Reader {
                 continue;
             }
             let word = self.word()?;
-            if let (true, [Part::Text(text)]) = (command.words.is_empty(), word.as_slice()) {
-                if RESERVED.contains(&text.as_str()) {
-                    return Err(SyntaxError(text.clone()));
-                }
+            if let (true, [Part::Text(text)]) = (command.words.is_empty(), word.as_slice())
+                && RESERVED.contains(&text.as_str())
+            {
+                return Err(SyntaxError(text.clone()));
             }
             match assignment(&word) {
                 Some(assignment) if command.words.is_empty() => command.assignments.push(assignment),

@@ -210,7 +210,7 @@ async fn a_device_shows_what_the_api_documents() {
     assert_eq!((&device["connectedToControl"], device.get("lastSeen")), (&json!(true), None));
     assert_eq!((&device["keyExpiryDisabled"], device.get("enabledRoutes")), (&json!(true), None));
 
-    bench.time.sleep(Duration::from_secs(60)).await;
+    bench.time.sleep(Duration::from_mins(1)).await;
     bench.greenhouse.world.with(|state| disconnected(state, 1));
     let path = format!("/device/{}?fields=all", device["id"].as_str().unwrap());
     let shown = bench.get(&path).await;
@@ -388,7 +388,7 @@ async fn the_inventory_holds_devices_and_valid_keys_without_clocks() {
         json!([{"id": left["id"], "description": "bouquet rose", "tags": ["tag:bouquet-bouquet"]}])
     );
     assert_eq!(before["tailscale_devices"].as_array().unwrap().len(), 2);
-    bench.time.sleep(Duration::from_secs(60)).await;
+    bench.time.sleep(Duration::from_mins(1)).await;
     bench.greenhouse.world.with(|state| disconnected(state, 1));
     assert_eq!(bench.greenhouse.inventory(), before);
 }
