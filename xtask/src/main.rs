@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks on its terminal")]
 
+mod assets;
 mod suite;
 mod tidy;
 
@@ -10,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const USAGE: &str =
-    "cargo xtask test [AREA…]   all tests that this machine can run; AREA is a crate (spec, engine, life, …)
+    "cargo xtask test [AREA…]   all tests that this machine can run; AREA is a crate (spec, engine, life, …);
+                            --all first makes other people's programs that are not here, and requires them (as CI=true does)
+cargo xtask assets [NAME…]  makes other people's programs that judge bouquet; --list shows them
 cargo xtask tidy           house rules: sizes, floors, documents
 cargo xtask ci             what CI runs, and what else is installed (fmt, clippy, deny, hack)";
 
@@ -18,6 +21,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let ended = match words.split_first().map(|(verb, rest)| (verb.as_str(), rest)) {
         Some(("test", areas)) => suite::test(&root(), areas),
+        Some(("assets", names)) => assets::make(names),
         Some(("tidy", [])) => tidy::all(&root()),
         Some(("ci", [])) => ci(&root()),
         _ => {

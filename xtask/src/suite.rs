@@ -5,14 +5,25 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Runs all tests, or those of the named crates. Tests that need a tool that is not here say so in a file of their own
-/// and pass; with `CI=true` they fail instead.
-pub fn test(root: &Path, areas: &[String]) -> Result<()> {
+/// Runs all tests, or those of the named crates. Tests that need a program that is not here say so in a file of their own
+/// and pass; with `CI=true` or `--all` what is missing is made first, and a gap is a failure.
+pub fn test(root: &Path, words: &[String]) -> Result<()> {
+    let (flags, areas): (Vec<&String>, Vec<&String>) = words.iter().partition(|word| word.starts_with("--"));
+    if let Some(flag) = flags.iter().find(|flag| flag.as_str() != "--all") {
+        bail!("`{flag}` is no flag of `test`; there is `--all`");
+    }
+    let all = !flags.is_empty() || std::env::var("CI").is_ok_and(|ci| ci == "true");
+    if all {
+        crate::assets::make(&[])?;
+    }
     let skips = root.join("target").join("skipped-tests.txt");
     std::fs::create_dir_all(root.join("target"))?;
     std::fs::write(&skips, "").with_context(|| skips.display().to_string())?;
     let mut cargo = Command::new("cargo");
     cargo.args(["test", "--no-fail-fast"]).current_dir(root).env("BOUQUET_SKIPPED_TESTS", &skips);
+    if all {
+        cargo.env("CI", "true");
+    }
     if areas.is_empty() {
         cargo.arg("--workspace");
     }

@@ -1,16 +1,14 @@
 //! Talos's own machinery (1.13.9, the newest that can be had as a Go module) judges what we render, and the Image Factory's
-//! own package our schematic ids. Needs `go`; the judge is built once into a cache outside the repository.
+//! own package our schematic ids. `cargo xtask assets` makes both.
 #![allow(clippy::unwrap_used, reason = "a program of tests, helpers included")]
 
 mod example;
 
+use assets::Program;
 use example::Garden;
-use sha2::{Digest as _, Sha256};
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::sync::OnceLock;
+use std::path::PathBuf;
 use talos::{Bundle, Platform, Schematic, TAILSCALE, differences, normalise, render};
 
 /// A folder of this test run, removed at its end.
@@ -37,47 +35,9 @@ impl Drop for Scratch {
     }
 }
 
-/// The judge's program, built if it is not there; `None`, and said so, where there is no Go. With `CI=true` that fails.
-fn judge(module: &str) -> Option<PathBuf> {
-    static MACHINERY: OnceLock<Option<PathBuf>> = OnceLock::new();
-    static SCHEMATIC: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let cell = if module == "judge" { &MACHINERY } else { &SCHEMATIC };
-    cell.get_or_init(|| {
-        if Command::new("go").arg("version").output().is_ok_and(|output| output.status.success()) {
-            return Some(built(module));
-        }
-        assert_ne!(env::var("CI").as_deref(), Ok("true"), "no `go` on PATH, which CI must have");
-        None
-    })
-    .clone()
-}
-
-fn built(module: &str) -> PathBuf {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join(module);
-    let mut hash = Sha256::new();
-    for file in ["go.mod", "go.sum", "main.go"] {
-        hash.update(fs::read(source.join(file)).unwrap());
-    }
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cache")))
-        .unwrap_or_else(env::temp_dir);
-    let program = cache.join("bouquet").join(format!("judge-{}", &hex::encode(hash.finalize())[..16]));
-    if !program.exists() {
-        fs::create_dir_all(program.parent().unwrap()).unwrap();
-        // Under another name first: two test runs may build at once.
-        let fresh = program.with_extension(std::process::id().to_string());
-        let output = Command::new("go").args(["build", "-o"]).arg(&fresh).arg(".").current_dir(&source).output();
-        let output = output.unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        fs::rename(fresh, &program).unwrap();
-    }
-    program
-}
-
 /// Runs the judge: what it printed, and whether it was content.
-fn ask(program: &Path, args: &[&str]) -> (String, bool) {
-    let output = Command::new(program).args(args).output().unwrap();
+fn ask(program: &Program, args: &[&str]) -> (String, bool) {
+    let output = program.command().args(args).output().unwrap();
     let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
     (said, output.status.success())
 }
@@ -124,10 +84,7 @@ cluster:
 
 #[test]
 fn machinery_accepts_every_configuration() {
-    let Some(program) = judge("judge") else {
-        println!("skipped: machinery on rendered configurations: no `go` on PATH");
-        return;
-    };
+    let Some(program) = assets::needed("machinery", "machinery on rendered configurations") else { return };
     let scratch = Scratch::new("configs");
     let files = configs(&scratch);
     for mode in ["cloud", "container"] {
@@ -140,10 +97,7 @@ fn machinery_accepts_every_configuration() {
 
 #[test]
 fn machinery_accepts_an_own_machine_with_its_disk() {
-    let Some(program) = judge("judge") else {
-        println!("skipped: machinery on an own machine's configuration: no `go` on PATH");
-        return;
-    };
+    let Some(program) = assets::needed("machinery", "machinery on an own machine's configuration") else { return };
     let scratch = Scratch::new("metal");
     let mut garden = Garden::new();
     garden.cluster.kubernetes = "1.36.2".parse().unwrap();
@@ -156,10 +110,7 @@ fn machinery_accepts_an_own_machine_with_its_disk() {
 
 #[test]
 fn the_judge_does_refuse() {
-    let Some(program) = judge("judge") else {
-        println!("skipped: machinery on a broken configuration: no `go` on PATH");
-        return;
-    };
+    let Some(program) = assets::needed("machinery", "machinery on a broken configuration") else { return };
     let scratch = Scratch::new("broken");
     let mut garden = Garden::new();
     garden.cluster.kubernetes = "1.36.2".parse().unwrap();
@@ -175,10 +126,7 @@ fn the_judge_does_refuse() {
 
 #[test]
 fn machinery_patches_as_we_do() {
-    let Some(program) = judge("judge") else {
-        println!("skipped: machinery's strategic merge: no `go` on PATH");
-        return;
-    };
+    let Some(program) = assets::needed("machinery", "machinery's strategic merge") else { return };
     let scratch = Scratch::new("patch");
     let mut garden = Garden::new();
     garden.cluster.kubernetes = "1.36.2".parse().unwrap();
@@ -207,10 +155,7 @@ cluster:
 
 #[test]
 fn machinery_uses_our_bundle_and_we_use_its() {
-    let Some(program) = judge("judge") else {
-        println!("skipped: machinery on secrets bundles: no `go` on PATH");
-        return;
-    };
+    let Some(program) = assets::needed("machinery", "machinery on secrets bundles") else { return };
     let scratch = Scratch::new("bundle");
     let ours = scratch.file("ours.yaml", example::bundle().to_talsecret_yaml().expose());
     let (said, content) = ask(&program, &["bundle", &ours]);
@@ -234,10 +179,7 @@ fn machinery_uses_our_bundle_and_we_use_its() {
 
 #[test]
 fn the_factory_s_package_computes_our_ids() {
-    let Some(program) = judge("judge/schematic") else {
-        println!("skipped: schematic ids: no `go` on PATH");
-        return;
-    };
+    let Some(program) = assets::needed("schematic", "schematic ids") else { return };
     let scratch = Scratch::new("schematic");
     let arguments = |list: &[&str]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
     for (at, kernel_args) in [

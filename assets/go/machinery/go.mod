@@ -1,4 +1,4 @@
-module bouquet/judge
+module bouquet.dev/assets/machinery
 
 go 1.26.6
 

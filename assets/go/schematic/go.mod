@@ -1,4 +1,4 @@
-module bouquet/judge/schematic
+module bouquet.dev/assets/schematic
 
 go 1.26.6
 

@@ -1,4 +1,4 @@
-module bouquet.dev/judges/tailnet
+module bouquet.dev/assets/tailnet
 
 go 1.26
 

@@ -1,0 +1,135 @@
+//! The table itself.
+
+/// Who needs a program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tier {
+    /// A test; CI must have it.
+    Test,
+    /// A figure of `cargo xtask bench`, or work by hand.
+    Bench,
+}
+
+/// How a program comes to a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comes {
+    /// A main package, built by the `go.mod` and `go.sum` committed in `assets/go/MODULE`. `.` is a program of ours around
+    /// somebody's package.
+    Go {
+        /// Folder below `assets/go`.
+        module: &'static str,
+        /// Import path of the main package.
+        package: &'static str,
+        /// Go's `-tags`.
+        tags: &'static str,
+        /// Added to the linker's flags `-s -w`.
+        link: &'static str,
+    },
+    /// A virtual environment with what `assets/python/REQUIREMENTS.txt` pins.
+    Python {
+        /// File below `assets/python`, without its ending.
+        requirements: &'static str,
+        /// Name below the environment's `bin`.
+        program: &'static str,
+    },
+    /// Debian packages and what they depend on, unpacked into a folder of their own; nothing is installed.
+    Debian {
+        /// Names of packages.
+        packages: &'static [&'static str],
+        /// The program below that folder.
+        program: &'static str,
+    },
+}
+
+/// A program of somebody else's, in one version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asset {
+    /// What it is asked for by; unique.
+    pub name: &'static str,
+    /// The version that is pinned; for Debian, the release's.
+    pub version: &'static str,
+    /// Who needs it.
+    pub tier: Tier,
+    /// What it judges, in a few words.
+    pub judges: &'static str,
+    /// How it comes.
+    pub comes: Comes,
+    /// Arguments with which it ends soon and well; none where it has no such.
+    pub probe: &'static [&'static str],
+}
+
+/// The asset of that name.
+pub fn named(name: &str) -> Option<&'static Asset> {
+    TABLE.iter().find(|asset| asset.name == name)
+}
+
+const KUBERNETES: &str = "-X k8s.io/component-base/version.gitVersion=v1.37.2 \
+     -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37";
+const BOOKWORM: &str = "debian-12";
+
+const fn go(module: &'static str, package: &'static str) -> Comes {
+    Comes::Go { module, package, tags: "", link: "" }
+}
+
+const fn kubernetes(package: &'static str) -> Comes {
+    Comes::Go { module: "kubernetes", package, tags: "", link: KUBERNETES }
+}
+
+const fn debian(packages: &'static [&'static str], program: &'static str) -> Comes {
+    Comes::Debian { packages, program }
+}
+
+const fn asset(name: &'static str, version: &'static str, judges: &'static str, comes: Comes) -> Asset {
+    Asset { name, version, tier: Tier::Test, judges, comes, probe: &["--version"] }
+}
+
+impl Asset {
+    /// Whether making it takes minutes.
+    pub fn slow(&self) -> bool {
+        matches!(self.comes, Comes::Go { package, .. } if package != ".")
+    }
+
+    /// How it comes, in a word.
+    pub fn way(&self) -> &'static str {
+        match self.comes {
+            Comes::Go { .. } => "go",
+            Comes::Python { .. } => "pypi",
+            Comes::Debian { .. } => "debian",
+        }
+    }
+
+    const fn probe(mut self, arguments: &'static [&'static str]) -> Self {
+        self.probe = arguments;
+        self
+    }
+}
+
+/// Every program, cheapest first.
+pub const TABLE: &[Asset] = &[
+    asset("machinery", "1.13.9", "machine configurations and bundles", go("machinery", ".")).probe(&[]),
+    asset("schematic", "1.4.0", "schematic ids", go("schematic", ".")).probe(&[]),
+    asset("tailnet", "2.9.0", "the Tailscale emulator", go("tailnet", ".")).probe(&[]),
+    asset(
+        "cloud-clients",
+        "2026-11",
+        "the cloud emulators",
+        Comes::Python { requirements: "clouds", program: "python" },
+    ),
+    asset(
+        "kubectl",
+        "1.37.1",
+        "the Kubernetes emulator",
+        Comes::Python { requirements: "kubectl", program: "kubectl" },
+    )
+    .probe(&["version", "--client"]),
+    asset("named", BOOKWORM, "RFC 2136 requests", debian(&["bind9", "bind9-utils"], "usr/sbin/named")).probe(&["-v"]),
+    asset("knotd", BOOKWORM, "RFC 2136 requests", debian(&["knot"], "usr/sbin/knotd")),
+    asset("dig", BOOKWORM, "the emulated resolvers", debian(&["bind9-dnsutils"], "usr/bin/dig")).probe(&["-v"]),
+    asset("sshd", BOOKWORM, "the session with a rescue system", debian(&["openssh-server"], "usr/sbin/sshd"))
+        .probe(&[]),
+    asset("qemu-img", BOOKWORM, "disk images", debian(&["qemu-utils"], "usr/bin/qemu-img")),
+    asset("helm", "3.22.0", "the Kubernetes emulator", go("helm", "helm.sh/helm/v3/cmd/helm")).probe(&["version"]),
+    asset("talosctl", "1.13.9", "the Talos emulator", go("talosctl", "github.com/siderolabs/talos/cmd/talosctl"))
+        .probe(&["version", "--client"]),
+    asset("etcd", "3.7.0", "the Kubernetes emulator", kubernetes("go.etcd.io/etcd/server/v3")),
+    asset("kube-apiserver", "1.37.2", "the Kubernetes emulator", kubernetes("k8s.io/kubernetes/cmd/kube-apiserver")),
+];
