@@ -10,10 +10,12 @@
 #![allow(clippy::print_stdout, reason = "progress and what was skipped are told on the terminal of whoever runs tests")]
 
 mod cache;
+mod judged;
 mod make;
 mod table;
 
 pub use cache::{Cache, Program};
+pub use judged::{Judgement, judged};
 pub use make::{Failure, Machine};
 pub use table::{Asset, Comes, TABLE, Tier, named};
 

@@ -156,6 +156,9 @@ pub enum GreenhouseVerb {
         /// Fault rule, in the words of docs/faults.md
         #[arg(long, value_name = "RULE")]
         fault: Vec<String>,
+        /// Deliberate untruth, to see whether those who judge the emulators notice
+        #[arg(long, value_name = "NAME", hide = true)]
+        lie: Vec<String>,
         /// Control address
         #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS")]
         listen: SocketAddr,

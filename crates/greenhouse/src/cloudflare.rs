@@ -31,6 +31,10 @@ const TOKEN_LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm
 /// How long resolvers may keep that a name is not there: the last field of the SOA that Cloudflare serves, in seconds.
 pub(crate) const NEGATIVE_TTL_S: u32 = 1800;
 
+/// Lies that the emulator can tell.
+pub(crate) const LIES: &[crate::Lie] =
+    &[("cloudflare-deletes-twice", "deleting a record that is not there is a success")];
+
 /// The account.
 pub(crate) struct State {
     rng: Rng,

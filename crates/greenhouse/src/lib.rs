@@ -25,6 +25,7 @@ mod hetzner;
 mod inventory;
 mod journal;
 mod kube;
+mod lie;
 mod machine;
 mod net;
 mod oci;
@@ -37,6 +38,7 @@ mod world;
 
 pub use fault::{CATALOGUE, FaultError};
 pub use journal::Entry;
+pub use lie::{Lie, lies};
 pub use net::Cut;
 pub use serve::{ServeError, Serving};
 pub use world::{Greenhouse, GreenhouseError, Options, Stage};

@@ -4,10 +4,10 @@ use crate::fault::{FaultError, Faults};
 use crate::journal::{Entry, Journal};
 use crate::machine::{Machine, MachineId};
 use crate::net::{Cut, From, Net, Outside};
-use crate::{checkip, cloudflare, dns, factory, hetzner, inventory, kube, machine, oci, s3, tailscale, talos};
+use crate::{checkip, cloudflare, dns, factory, hetzner, inventory, kube, lie, machine, oci, s3, tailscale, talos};
 use jiff::Timestamp;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use wire::{Rng, SharedWire, Time};
@@ -21,6 +21,8 @@ pub struct Options {
     pub speed: f64,
     /// Fault rules, in the words of `docs/faults.md`, first match wins.
     pub faults: Vec<String>,
+    /// Names of deliberate untruths, for those who judge the judges; see [`lies`](crate::lies).
+    pub lies: Vec<String>,
     /// The domain of the zone that the Cloudflare account holds.
     pub zone: String,
     /// Endpoints, where they are not the vendors' own host names (a served world).
@@ -29,7 +31,14 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { seed: 1, speed: 1.0, faults: Vec::new(), zone: "example.com".into(), operator: "operator".into() }
+        Options {
+            seed: 1,
+            speed: 1.0,
+            faults: Vec::new(),
+            lies: Vec::new(),
+            zone: "example.com".into(),
+            operator: "operator".into(),
+        }
     }
 }
 
@@ -45,6 +54,9 @@ pub enum GreenhouseError {
     /// Foreign things of that kind cannot be made.
     #[error("{0:?} is no kind of foreign thing: server, firewall, image, vcn, device, record")]
     NoKind(String),
+    /// There is no such lie.
+    #[error("there is no lie called {0:?}")]
+    NoLie(String),
 }
 
 /// A stretch of world time that something took, as the world itself saw it.
@@ -85,6 +97,7 @@ pub(crate) struct State {
     pub net: Net,
     pub machines: BTreeMap<MachineId, Machine>,
     pub faults: Faults,
+    pub lies: BTreeSet<&'static str>,
     pub journal: Journal,
     pub stages: Vec<Stage>,
     log: Vec<String>,
@@ -217,6 +230,7 @@ impl Greenhouse {
             net: Net::new(),
             machines: BTreeMap::new(),
             faults: Faults::read(&options.faults)?,
+            lies: lie::chosen(&options.lies)?,
             journal: Journal::default(),
             stages: Vec::new(),
             log: Vec::new(),

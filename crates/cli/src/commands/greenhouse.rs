@@ -7,9 +7,15 @@ use wire::{Rng, Time};
 
 /// Serves the simulated world until SIGTERM or SIGINT; a second one does not wait for open connections.
 pub async fn run(verb: &GreenhouseVerb) -> Result<u8, Failure> {
-    let GreenhouseVerb::Serve { dir, seed, speed, fault, listen, zone, cluster } = verb;
-    let options =
-        Options { seed: *seed, speed: *speed, faults: fault.clone(), zone: zone.clone(), ..Options::default() };
+    let GreenhouseVerb::Serve { dir, seed, speed, fault, lie, listen, zone, cluster } = verb;
+    let options = Options {
+        seed: *seed,
+        speed: *speed,
+        faults: fault.clone(),
+        lies: lie.clone(),
+        zone: zone.clone(),
+        ..Options::default()
+    };
     let time = Time::system(Rng::seeded(options.seed));
     let world = Greenhouse::new(&options, time).map_err(|error| Failure::usage(error.to_string()))?;
     // The tailnet's policy is as the owner of these clusters would have set it.

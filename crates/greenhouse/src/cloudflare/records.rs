@@ -128,5 +128,10 @@ pub(super) async fn put(State(world): State<World>, at: InZone, path: Ids, body:
 }
 
 pub(super) async fn delete(State(world): State<World>, at: InZone, path: Ids) -> Answer {
-    one(&world, &at, Change::Delete(record_of(&path))).await
+    let id = record_of(&path);
+    let answer = one(&world, &at, Change::Delete(id)).await;
+    if answer.is_err() && world.lies("cloudflare-deletes-twice") {
+        return success(&json!({ "id": id }));
+    }
+    answer
 }
