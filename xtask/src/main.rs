@@ -1,10 +1,11 @@
-//! What a developer of bouquet runs: `cargo xtask {test,ci,tidy}`.
+//! What a developer of bouquet runs: `cargo xtask {test,assets,truth,tidy,ci}`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks on its terminal")]
 
 mod assets;
 mod suite;
 mod tidy;
+mod truth;
 
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ const USAGE: &str =
     "cargo xtask test [AREA…]   all tests that this machine can run; AREA is a crate (spec, engine, life, …);
                             --all first makes other people's programs that are not here, and requires them (as CI=true does)
 cargo xtask assets [NAME…]  makes other people's programs that judge bouquet; --list shows them
+cargo xtask truth          writes docs/truth.md from what the tests' judges said
 cargo xtask tidy           house rules: sizes, floors, documents
 cargo xtask ci             what CI runs, and what else is installed (fmt, clippy, deny, hack)";
 
@@ -22,6 +24,7 @@ fn main() -> ExitCode {
     let ended = match words.split_first().map(|(verb, rest)| (verb.as_str(), rest)) {
         Some(("test", areas)) => suite::test(&root(), areas),
         Some(("assets", names)) => assets::make(names),
+        Some(("truth", [])) => truth::write(&root()),
         Some(("tidy", [])) => tidy::all(&root()),
         Some(("ci", [])) => ci(&root()),
         _ => {

@@ -22,7 +22,7 @@ pub struct Judgement<'a> {
 
 /// Notes a judgement, at the end of a test that went well. A line of tab-separated fields a file, below the build's folder.
 pub fn judged(judgement: &Judgement<'_>) {
-    let folder = folder();
+    let folder = judgements();
     let fields = [
         judgement.protocol.to_owned(),
         judgement.judge.to_owned(),
@@ -42,6 +42,6 @@ pub fn judged(judgement: &Judgement<'_>) {
 }
 
 /// Where judgements are noted.
-pub fn folder() -> PathBuf {
+pub fn judgements() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/truth")
 }

@@ -15,7 +15,7 @@ mod make;
 mod table;
 
 pub use cache::{Cache, Program};
-pub use judged::{Judgement, judged};
+pub use judged::{Judgement, judged, judgements};
 pub use make::{Failure, Machine};
 pub use table::{Asset, Comes, TABLE, Tier, named};
 

@@ -96,9 +96,8 @@ impl Oci {
 
 impl Endpoint {
     fn new(uri: &http::Uri) -> Result<Self, ConfigError> {
-        let wrong = || ConfigError::Endpoint(uri.to_string());
-        let target = Target::of_uri(uri).ok_or_else(wrong)?;
-        let (scheme, authority) = uri.scheme_str().zip(uri.authority()).ok_or_else(wrong)?;
+        let target = Target::of_uri(uri).ok_or(ConfigError::Endpoint)?;
+        let (scheme, authority) = uri.scheme_str().zip(uri.authority()).ok_or(ConfigError::Endpoint)?;
         let prefix = uri.path().trim_end_matches('/').to_owned();
         Ok(Endpoint { target, origin: format!("{scheme}://{authority}"), prefix })
     }

@@ -72,11 +72,11 @@ pub(crate) fn disk_gib(place: &CloudPlace) -> Option<RangeInclusive<u32>> {
 /// The Arm shape that Always Free is about.
 pub(crate) const OCI_A1: &str = "VM.Standard.A1.Flex";
 
-/// docs.hetzner.com, "Server types"; retired types stay listed while machines of them run.
+/// docs.hetzner.com, "Server types"; the first stands in messages, retired types stay listed, last, while machines of them run.
 const HETZNER_MACHINES: &[&str] = &[
-    "cx22", "cx32", "cx42", "cx52", "cx23", "cx33", "cx43", "cx53", "cpx11", "cpx21", "cpx31", "cpx41", "cpx51",
-    "cpx12", "cpx22", "cpx32", "cpx42", "cpx52", "cpx62", "cax11", "cax21", "cax31", "cax41", "ccx13", "ccx23",
-    "ccx33", "ccx43", "ccx53", "ccx63",
+    "cpx22", "cpx12", "cpx32", "cpx42", "cpx52", "cpx62", "cax11", "cax21", "cax31", "cax41", "cx23", "cx33", "cx43",
+    "cx53", "ccx13", "ccx23", "ccx33", "ccx43", "ccx53", "ccx63", "cpx11", "cpx21", "cpx31", "cpx41", "cpx51", "cx22",
+    "cx32", "cx42", "cx52",
 ];
 
 /// Shapes with enough memory for a node, of the generations that can be ordered.

@@ -55,9 +55,9 @@ pub enum ConfigError {
     /// ring refuses it: under 2048 or over 4096 bits, or numbers that do not belong together.
     #[error("the OCI API key is refused: {0}")]
     BadKey(String),
-    /// `BOUQUET_OCI_ENDPOINT` is no `http` or `https` URL.
-    #[error("the OCI endpoint {0} is no http or https URL")]
-    Endpoint(String),
+    /// `BOUQUET_OCI_ENDPOINT` is no `http` or `https` URL. It is not repeated: it might hold a password.
+    #[error("the OCI endpoint is no http or https URL")]
+    Endpoint,
 }
 
 impl ConfigError {
@@ -77,7 +77,7 @@ impl ConfigError {
             ConfigError::NotAKey(_) | ConfigError::BadKey(_) => {
                 "key_file must name the private key (.pem) that was made with the API key; RSA, 2048 to 4096 bits"
             }
-            ConfigError::Endpoint(_) => "unset BOUQUET_OCI_ENDPOINT, or write it as https://host[:port]",
+            ConfigError::Endpoint => "unset BOUQUET_OCI_ENDPOINT, or write it as https://host[:port]",
         }
     }
 }
