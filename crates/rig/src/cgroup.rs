@@ -31,6 +31,12 @@ pub(crate) fn root_of(machine: Machine) -> String {
     format!("/{OURS}/{}", machine.name)
 }
 
+/// The machine that a line of a process's `cgroup` file names.
+pub(crate) fn owner(line: &str) -> Option<&str> {
+    let (_, inner) = line.split_once(&format!("/{OURS}/"))?;
+    inner.split('/').next()
+}
+
 /// Makes a machine's groups, empty.
 pub(crate) fn make(machine: Machine) -> Result<(), Failure> {
     for hierarchy in hierarchies() {
@@ -94,4 +100,16 @@ pub(crate) fn count() -> usize {
     }
     let ours = hierarchies().into_iter().map(|hierarchy| hierarchy.join(OURS)).filter(|folder| folder.exists());
     ours.map(|folder| 1 + below(&folder)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_in_a_container_is_known_by_its_group() {
+        assert_eq!(owner("4:memory:/bouquet-rig/lily/kubepods/besteffort/pod1/2"), Some("lily"));
+        assert_eq!(owner("0::/../bouquet-rig/rose/kubepods"), Some("rose"));
+        assert_eq!(owner("4:memory:/process_api/bouquet-rigged/lily"), None);
+    }
 }

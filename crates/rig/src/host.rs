@@ -1,7 +1,7 @@
 //! What the rig does on the machine itself: it reads the process table, signals what is its own, and waits.
 
+use crate::cgroup;
 use crate::failure::{Failure, output};
-use crate::machine::MACHINES;
 use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
@@ -18,15 +18,19 @@ pub(crate) fn below(path: impl AsRef<Path>) -> PathBuf {
     Path::new(ROOT).join(path)
 }
 
-/// A process of the rig's, as the machine sees it.
+/// In the environment of everything that the rig starts: the name of the machine that it is on, or of the rig itself.
+pub(crate) const MARK: &str = "BOUQUET_RIG";
+
+/// A process of the rig's, as this machine sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Process {
     pub pid: u32,
+    /// What it bears the mark of, or whose control group it is in, as processes in containers are.
+    owner: String,
     /// Program and arguments.
     words: Vec<String>,
-    /// Whether the program is the rig's own `guest`, outside of any container.
-    guest: bool,
-    parent: u32,
+    /// Whether its program lies in the state folder, as only that of first processes does.
+    leads: bool,
     /// Resident memory that is its own, in KiB.
     pub memory_kib: u64,
 }
@@ -34,23 +38,16 @@ pub(crate) struct Process {
 impl Process {
     fn read(pid: u32) -> Option<Self> {
         let folder = PathBuf::from(format!("/proc/{pid}"));
-        let status = fs::read_to_string(folder.join("status")).ok()?;
-        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next());
-        let words = fs::read(folder.join("cmdline")).unwrap_or_default();
-        let words = words.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect();
-        let guest = fs::read_link(folder.join("exe")).is_ok_and(|exe| exe.starts_with(ROOT));
-        let parent = field("PPid:")?.parse().ok()?;
-        let memory_kib = field("RssAnon:").and_then(|kib| kib.parse().ok()).unwrap_or(0);
-        Some(Self { pid, words, guest, parent, memory_kib })
-    }
-
-    /// Whether this is the first process of that name: of a machine, or of the rig.
-    fn leads(&self, name: &str) -> bool {
-        self.guest && self.words.get(1).is_some_and(|verb| verb == "init" || verb == "keep") && self.named(2, name)
-    }
-
-    fn named(&self, place: usize, name: &str) -> bool {
-        self.words.get(place).is_some_and(|word| word == name)
+        let environment = strings(&fs::read(folder.join("environ")).ok()?);
+        let marked = environment.iter().find_map(|line| line.strip_prefix(MARK)?.strip_prefix('='));
+        let groups = fs::read_to_string(folder.join("cgroup")).unwrap_or_default();
+        let owner = marked.or_else(|| groups.lines().find_map(cgroup::owner))?.to_owned();
+        let words = strings(&fs::read(folder.join("cmdline")).unwrap_or_default());
+        let leads = fs::read_link(folder.join("exe")).is_ok_and(|exe| exe.starts_with(ROOT));
+        let status = fs::read_to_string(folder.join("status")).unwrap_or_default();
+        let resident = status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.split_whitespace().next());
+        let memory_kib = resident.and_then(|kib| kib.parse().ok()).unwrap_or(0);
+        Some(Self { pid, owner, words, leads, memory_kib })
     }
 
     /// Whether it runs that program.
@@ -59,48 +56,27 @@ impl Process {
     }
 }
 
-/// The process table at one moment.
-pub(crate) struct Table(Vec<Process>);
+/// What stands between bytes of value zero, as the kernel prints lists.
+fn strings(list: &[u8]) -> Vec<String> {
+    list.split(|&byte| byte == 0).map(|word| String::from_utf8_lossy(word).into_owned()).collect()
+}
 
-impl Table {
-    pub fn read() -> Self {
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        Self(pids.filter_map(Process::read).collect())
-    }
+/// Everything of the rig's that runs, those included that lead into its namespaces from outside.
+pub(crate) fn processes() -> Vec<Process> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter_map(Process::read).collect()
+}
 
-    /// The first process of a machine, or of the rig.
-    pub fn first(&self, name: &str) -> Option<u32> {
-        self.0.iter().find(|process| process.leads(name)).map(|process| process.pid)
-    }
+/// The first process of a machine, or of the rig.
+pub(crate) fn first(name: &str) -> Option<u32> {
+    processes().into_iter().find(|process| process.leads && process.owner == name).map(|process| process.pid)
+}
 
-    /// All processes of the rig. Each machine is asked for: its first process was sent in from outside, and so is below
-    /// somebody else.
-    pub fn all(&self) -> Vec<&Process> {
-        let names = MACHINES.iter().map(|machine| machine.name).chain([KEEPER]);
-        let firsts: Vec<u32> = names.filter_map(|name| self.first(name)).collect();
-        let ours =
-            |process: &&Process| firsts.iter().any(|first| process.pid == *first || self.descends(process, *first));
-        self.0.iter().filter(ours).collect()
-    }
-
-    /// All processes on a machine that run a program of that name.
-    pub fn running(&self, program: &str, first: u32) -> Vec<u32> {
-        let found = self.0.iter().filter(|process| process.runs(program) && self.descends(process, first));
-        found.map(|process| process.pid).collect()
-    }
-
-    fn descends(&self, process: &Process, first: u32) -> bool {
-        let mut at = process;
-        while at.parent != 0 {
-            if at.parent == first {
-                return true;
-            }
-            let Some(parent) = self.0.iter().find(|other| other.pid == at.parent) else { return false };
-            at = parent;
-        }
-        false
-    }
+/// All processes on a machine that run a program of that name.
+pub(crate) fn running(program: &str, name: &str) -> Vec<u32> {
+    let found = processes().into_iter().filter(|process| process.owner == name && process.runs(program));
+    found.map(|process| process.pid).collect()
 }
 
 /// Sends a signal to processes; those that are gone by then do not count.

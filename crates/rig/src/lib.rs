@@ -30,7 +30,7 @@ pub use machine::{LILY, MACHINES, Machine, ROSE, TULIP};
 pub use state::{Left, Node, left};
 
 use failure::{disk, output};
-use host::{Table, below, now, signal, until};
+use host::{below, now, signal, until};
 use image::Image;
 use machine::{CLIENT, SWITCH};
 use programs::Programs;
@@ -245,7 +245,7 @@ impl Rig {
     }
 
     fn signal(&self, name: &str, program: &str, machine: Machine) -> Result<(), Failure> {
-        let pids = Table::read().running(program, self.on(machine)?.first());
+        let pids = host::running(program, machine.name);
         if pids.is_empty() {
             return Err(Failure::Nothing(format!("{program} on {}", machine.name)));
         }

@@ -1,7 +1,7 @@
 //! Other people's programs that the rig is made of, under paths that are the same inside of every namespace.
 
 use crate::failure::{Failure, disk};
-use crate::host::below;
+use crate::host::{MARK, below};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -73,12 +73,18 @@ impl Programs {
     }
 
     /// Gives a command the surroundings in which all of these programs run, and nothing of those of whoever runs the rig.
-    pub fn equip(&self, command: &mut Command) {
+    /// The command is marked as one of the machine `owner`, or of the rig.
+    pub fn equip(&self, command: &mut Command, owner: &str) {
         let folders = ["usr/sbin", "usr/bin", "sbin", "bin"].map(|folder| self.tool(folder));
         let system = ["/usr/sbin", "/usr/bin", "/sbin", "/bin"].map(PathBuf::from);
         let all: Vec<PathBuf> = [below("bin")].into_iter().chain(folders).chain(system).collect();
         let path: Vec<OsString> = all.into_iter().map(PathBuf::into_os_string).collect();
-        command.env_clear().env("PATH", path.join(&OsString::from(":"))).env("HOME", "/tmp").env("LANG", "C.UTF-8");
+        command
+            .env_clear()
+            .env(MARK, owner)
+            .env("PATH", path.join(&OsString::from(":")))
+            .env("HOME", "/tmp")
+            .env("LANG", "C.UTF-8");
         let places = [
             format!("usr/lib/{}-linux-gnu", std::env::consts::ARCH),
             format!("lib/{}-linux-gnu", std::env::consts::ARCH),

@@ -6,7 +6,7 @@
 //! is tied to who started it, the keeper reads from a pipe, and ends when the other end does.
 
 use crate::failure::{Failure, disk, output, plain};
-use crate::host::{KEEPER, Table, below, signal, until};
+use crate::host::{KEEPER, MARK, below, first, signal, until};
 use crate::programs::Programs;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -21,25 +21,21 @@ const BUNDLE: [&str; 6] = ["--mount", "--pid", "--fork", "--kill-child=KILL", "-
 /// A process whose namespaces commands can be sent into.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Space {
+    name: &'static str,
     first: u32,
 }
 
 impl Space {
     /// The namespaces of the first process of that name, if it lives.
-    pub fn of(name: &str) -> Option<Self> {
-        Table::read().first(name).map(|first| Self { first })
-    }
-
-    /// The process that all of it hangs on.
-    pub fn first(self) -> u32 {
-        self.first
+    pub fn of(name: &'static str) -> Option<Self> {
+        first(name).map(|first| Self { name, first })
     }
 
     /// Begins the rig. The child is what holds the keeper's standard input, where the rig is tied.
     pub fn begin(programs: &Programs, tied: bool) -> Result<(Self, Child), Failure> {
         let script = r#"mount -t tmpfs -o mode=755 bouquet-rig /run && mkdir /run/netns && mount --bind "$1" "$2" && exec "$3" "$4" "$5""#;
         let mut unshare = Command::new("unshare");
-        programs.equip(&mut unshare);
+        programs.equip(&mut unshare, KEEPER);
         unshare.args(BUNDLE).args(["--", "sh", "-c", script, "sh"]).arg(&programs.cache);
         unshare.arg(below("assets")).arg(below("bin/guest")).arg(if tied { "keep" } else { "init" }).arg(KEEPER);
         let input = if tied { Stdio::piped() } else { Stdio::null() };
@@ -47,13 +43,22 @@ impl Space {
     }
 
     /// Begins a machine: namespaces of its own within the rig's, around a network namespace that is there already.
-    pub fn begin_machine(self, programs: &Programs, name: &str, script: &str) -> Result<(Self, Child), Failure> {
+    pub fn begin_machine(
+        self,
+        programs: &Programs,
+        name: &'static str,
+        script: &str,
+    ) -> Result<(Self, Child), Failure> {
         let mut nsenter = self.enter(programs, Some(name));
-        nsenter.arg("unshare").args(BUNDLE).args(["--uts", "--ipc", "--", "sh", "-ec", script, "sh", name]);
+        nsenter
+            .env(MARK, name)
+            .arg("unshare")
+            .args(BUNDLE)
+            .args(["--uts", "--ipc", "--", "sh", "-ec", script, "sh", name]);
         Self::spawn(name, nsenter.stdin(Stdio::null()))
     }
 
-    fn spawn(name: &str, command: &mut Command) -> Result<(Self, Child), Failure> {
+    fn spawn(name: &'static str, command: &mut Command) -> Result<(Self, Child), Failure> {
         let path = below(format!("logs/{name}.log"));
         let log = disk(&path, std::fs::File::create(&path))?;
         let to_log = disk(&path, log.try_clone())?;
@@ -73,7 +78,7 @@ impl Space {
     /// A command in the keeper's namespaces, and in one of the networks that it has named.
     pub fn enter(self, programs: &Programs, network: Option<&str>) -> Command {
         let mut nsenter = Command::new("nsenter");
-        programs.equip(&mut nsenter);
+        programs.equip(&mut nsenter, self.name);
         nsenter.arg(format!("--target={}", self.first)).args(["--mount", "--pid"]);
         if let Some(network) = network {
             nsenter.arg(format!("--net=/proc/{}/root/run/netns/{network}", self.first));
@@ -85,7 +90,7 @@ impl Space {
     /// A command on a machine, in all of its namespaces.
     pub fn on(self, programs: &Programs) -> Command {
         let mut nsenter = Command::new("nsenter");
-        programs.equip(&mut nsenter);
+        programs.equip(&mut nsenter, self.name);
         nsenter.arg(format!("--target={}", self.first)).args(["--mount", "--pid", "--net", "--uts", "--ipc", "--"]);
         nsenter
     }

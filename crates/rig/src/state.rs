@@ -1,9 +1,10 @@
 //! What there is: the cluster's nodes as its API tells of them, and what a rig has on this machine.
 
 use crate::failure::Failure;
-use crate::host::{ROOT, Table};
+use crate::host::{ROOT, processes};
 use crate::{Rig, cgroup};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
@@ -28,7 +29,7 @@ impl Rig {
 
     /// Resident memory of all of the rig's processes that is theirs alone, in MiB.
     pub fn memory_mib(&self) -> u64 {
-        Table::read().all().iter().map(|process| process.memory_kib).sum::<u64>() / 1024
+        processes().iter().map(|process| process.memory_kib).sum::<u64>() / 1024
     }
 }
 
@@ -47,33 +48,38 @@ fn node(object: &Value) -> Node {
     }
 }
 
-/// What a rig has on this machine, outside of its namespaces as seen from there.
+/// What a rig has on this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Left {
     /// Running processes.
     pub processes: usize,
+    /// Namespaces of all kinds that they are in, but for those of this process.
+    pub namespaces: usize,
     /// Control groups, in all hierarchies.
     pub cgroups: usize,
-    /// Mounts in this machine's own file system.
+    /// Mounts that are seen from outside of its namespaces; there must never be one.
     pub mounts: usize,
-    /// Names of network namespaces that others see.
-    pub namespaces: usize,
     /// Whether there is a state folder.
     pub folder: bool,
 }
 
 /// Counts what a rig has on this machine.
 pub fn left() -> Left {
-    let table = Table::read();
-    let named = fs::read_dir("/run/netns").into_iter().flatten().flatten();
-    let ours = |name: &str| ["switch", "client"].contains(&name) || crate::MACHINES.iter().any(|own| own.name == name);
+    let processes = processes();
+    let own = namespaces("self");
+    let theirs: BTreeSet<PathBuf> = processes.iter().flat_map(|process| namespaces(&process.pid.to_string())).collect();
     Left {
-        processes: table.all().len(),
+        processes: processes.len(),
+        namespaces: theirs.difference(&own).count(),
         cgroups: cgroup::count(),
         mounts: mounts().len(),
-        namespaces: named.filter(|entry| entry.file_name().to_str().is_some_and(ours)).count(),
         folder: PathBuf::from(ROOT).exists(),
     }
+}
+
+fn namespaces(process: &str) -> BTreeSet<PathBuf> {
+    let links = fs::read_dir(format!("/proc/{process}/ns")).into_iter().flatten().flatten();
+    links.filter_map(|link| fs::read_link(link.path()).ok()).collect()
 }
 
 /// Mount points below the state folder that are seen from outside of the rig.
