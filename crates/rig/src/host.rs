@@ -18,8 +18,13 @@ pub(crate) fn below(path: impl AsRef<Path>) -> PathBuf {
     Path::new(ROOT).join(path)
 }
 
-/// In the environment of everything that the rig starts: the name of the machine that it is on, or of the rig itself.
+/// The variable in the environment of everything that the rig starts.
 pub(crate) const MARK: &str = "BOUQUET_RIG";
+
+/// What it holds: whose state folder, and the name of the machine or of the rig itself.
+pub(crate) fn mark(owner: &str) -> String {
+    format!("{ROOT}:{owner}")
+}
 
 /// A process of the rig's, as this machine sees it.
 #[derive(Clone, Debug)]
@@ -39,7 +44,8 @@ impl Process {
     fn read(pid: u32) -> Option<Self> {
         let folder = PathBuf::from(format!("/proc/{pid}"));
         let environment = strings(&fs::read(folder.join("environ")).ok()?);
-        let marked = environment.iter().find_map(|line| line.strip_prefix(MARK)?.strip_prefix('='));
+        let ours = format!("{MARK}={}", mark(""));
+        let marked = environment.iter().find_map(|line| line.strip_prefix(&ours));
         let groups = fs::read_to_string(folder.join("cgroup")).unwrap_or_default();
         let owner = marked.or_else(|| groups.lines().find_map(cgroup::owner))?.to_owned();
         let words = strings(&fs::read(folder.join("cmdline")).unwrap_or_default());

@@ -6,7 +6,7 @@
 //! is tied to who started it, the keeper reads from a pipe, and ends when the other end does.
 
 use crate::failure::{Failure, disk, output, plain};
-use crate::host::{KEEPER, MARK, below, first, signal, until};
+use crate::host::{KEEPER, MARK, below, first, mark, signal, until};
 use crate::programs::Programs;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -51,7 +51,7 @@ impl Space {
     ) -> Result<(Self, Child), Failure> {
         let mut nsenter = self.enter(programs, Some(name));
         nsenter
-            .env(MARK, name)
+            .env(MARK, mark(name))
             .arg("unshare")
             .args(BUNDLE)
             .args(["--uts", "--ipc", "--", "sh", "-ec", script, "sh", name]);

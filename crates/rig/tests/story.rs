@@ -1,7 +1,6 @@
 //! The whole story of the rig, on machines that can have one.
 
-use rig::{MACHINES, Options, Rig, TULIP};
-use std::time::Duration;
+use bouquet_rig::{self as rig, MACHINES, Options, Rig};
 
 #[test]
 fn three_real_nodes_serve_are_cut_off_hang_die_and_come_back_and_nothing_is_left() {
