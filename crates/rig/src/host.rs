@@ -131,7 +131,7 @@ pub(crate) fn until<T>(
 /// Held by whoever brings a rig up, and as long as the rig is tied to it. A name in the kernel, not a file: it is free again
 /// the moment its holder dies, and nothing is left of it.
 pub(crate) fn lock() -> Result<UnixListener, Failure> {
-    let free = Duration::from_secs(900);
+    let free = Duration::from_mins(15);
     until("the rig of another process on this machine to end", free, || {
         name_taken().map(Some).map_err(|source| Failure::Disk { path: PathBuf::from("@bouquet-rig"), source })
     })

@@ -7,6 +7,7 @@
 
 use crate::failure::{Failure, disk, output, plain};
 use crate::host::{KEEPER, MARK, below, first, mark, signal, until};
+use crate::machine::Machine;
 use crate::programs::Programs;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -29,6 +30,11 @@ impl Space {
     /// The namespaces of the first process of that name, if it lives.
     pub fn of(name: &'static str) -> Option<Self> {
         first(name).map(|first| Self { name, first })
+    }
+
+    /// The namespaces of a machine that has power.
+    pub fn of_machine(machine: Machine) -> Result<Self, Failure> {
+        Self::of(machine.name).ok_or_else(|| Failure::Nothing(format!("running machine {}", machine.name)))
     }
 
     /// Begins the rig. The child is what holds the keeper's standard input, where the rig is tied.

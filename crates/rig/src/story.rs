@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 /// The page's host name, in the Ingress.
 const HOST: &str = "web.rig.test";
 /// A program that ends, or a page that answers again, within this.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// The API waits 40 s for a node's word, then looks every 5 s.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// What was measured, in seconds.
 #[derive(Clone, Copy, Debug, Default)]
