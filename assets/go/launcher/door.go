@@ -16,9 +16,9 @@ import (
 
 const dialWithin = 10 * time.Second
 
-// Listens here, dials there. The address is told on standard output; the door shuts when standard input does.
-func door(pid string) error {
-	there, err := os.Open("/proc/" + pid + "/ns/net")
+// Listens here, dials there. The address is told on standard output.
+func door(network string) error {
+	there, err := os.Open(network)
 	if err != nil {
 		return err
 	}
@@ -27,17 +27,13 @@ func door(pid string) error {
 		return err
 	}
 	fmt.Println(listener.Addr())
-	go func() {
-		for {
-			guest, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			go let(guest, there)
+	for {
+		guest, err := listener.Accept()
+		if err != nil {
+			return err
 		}
-	}()
-	_, err = io.Copy(io.Discard, os.Stdin)
-	return err
+		go let(guest, there)
+	}
 }
 
 func let(guest net.Conn, there *os.File) {

@@ -1,7 +1,7 @@
 // Launcher starts a real Talos node in namespaces of its own, and is the way into a network namespace.
 //
-//	launcher node ROOT OWN NAME   runs ROOT/sbin/init as the machine NAME, and again each time it asks for a reboot
-//	launcher door PID             an HTTP CONNECT proxy on 127.0.0.1 that dials from the network of a process
+//	launcher node NAME ROOT OWN   runs ROOT/sbin/init as the machine NAME, and again each time it asks for a reboot
+//	launcher door NETWORK         an HTTP CONNECT proxy on 127.0.0.1 that dials from a named network namespace
 //
 // The machine has the network and the control groups that the launcher was started in; everything else is its own. It dies
 // with the launcher.
@@ -26,7 +26,7 @@ func main() {
 	case arguments[1] == "door" && len(os.Args) == 3:
 		fail(door(os.Args[2]))
 	default:
-		fmt.Fprintln(os.Stderr, "usage: launcher node ROOT OWN NAME | door PID")
+		fmt.Fprintln(os.Stderr, "usage: launcher node NAME ROOT OWN | door NETWORK")
 		os.Exit(2)
 	}
 }

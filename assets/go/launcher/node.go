@@ -33,7 +33,7 @@ var devices = map[string][2]uint32{
 	"null": {1, 3}, "zero": {1, 5}, "full": {1, 7}, "random": {1, 8}, "urandom": {1, 9}, "tty": {5, 0}, "kmsg": {1, 3},
 }
 
-func first(root, own, name string) error {
+func first(name, root, own string) error {
 	// The filter is a thread's, and the thread that calls execve is the one that stays.
 	runtime.LockOSThread()
 	if os.Getpid() != 1 {
@@ -43,7 +43,7 @@ func first(root, own, name string) error {
 		return fmt.Errorf("private mounts: %w", err)
 	}
 	target := filepath.Join(own, "root")
-	if err := furnish(root, target, own); err != nil {
+	if err := furnish(root, target, own, name); err != nil {
 		return err
 	}
 	if err := unix.Sethostname([]byte(name)); err != nil {
@@ -98,7 +98,15 @@ func (m *mounter) folder(path string) {
 	}
 }
 
-func furnish(root, target, own string) error {
+// Puts a file of the machine's own in a place.
+func (m *mounter) file(path, line, place string) {
+	if m.err == nil {
+		m.err = os.WriteFile(path, []byte(line+"\n"), 0o644)
+	}
+	m.mount(path, place, "", unix.MS_BIND, "")
+}
+
+func furnish(root, target, own, name string) error {
 	m := &mounter{target: target}
 	m.folder(target)
 	m.mount(root, "", "", unix.MS_BIND, "")
@@ -115,7 +123,9 @@ func furnish(root, target, own string) error {
 		m.folder(filepath.Join(own, folder))
 		m.mount(filepath.Join(own, folder), place, "", unix.MS_BIND, "")
 	}
-	m.settings(filepath.Join(own, "settings"))
+	m.folder(filepath.Join(own, "files"))
+	m.file(filepath.Join(own, "files/hostname"), name, "/etc/hostname")
+	m.settings(filepath.Join(own, "files"))
 	return m.err
 }
 
@@ -166,16 +176,14 @@ func (m *mounter) dev() {
 
 // Settings of the kernel that are not the network namespace's belong to the host: they can be read, and not written.
 func (m *mounter) settings(own string) {
-	m.folder(own)
 	m.mount(filepath.Join(m.target, "/proc/sys"), "/proc/sys", "", unix.MS_BIND|unix.MS_REC, "")
 	m.mount(filepath.Join(m.target, "/proc/sys/net"), "/proc/sys/net", "", unix.MS_BIND|unix.MS_REC, "")
 	m.mount("", "/proc/sys", "", unix.MS_BIND|unix.MS_REMOUNT|unix.MS_RDONLY, "")
 	for name, value := range wanted {
-		file := filepath.Join(own, filepath.Base(name))
-		if m.err == nil {
-			m.err = os.WriteFile(file, []byte(value+"\n"), 0o644)
-		}
-		m.mount(file, "/proc/sys/"+name, "", unix.MS_BIND, "")
+		m.file(filepath.Join(own, filepath.Base(name)), value, "/proc/sys/"+name)
 	}
-	m.mount("/dev/null", "/proc/sysrq-trigger", "", unix.MS_BIND, "")
+	const trigger = "/proc/sysrq-trigger"
+	if _, err := os.Stat(trigger); err == nil {
+		m.mount("/dev/null", trigger, "", unix.MS_BIND, "")
+	}
 }
