@@ -65,6 +65,9 @@ pub fn named(name: &str) -> Option<&'static Asset> {
 const KUBERNETES: &str = "-X k8s.io/component-base/version.gitVersion=v1.37.2 \
      -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37";
 const BOOKWORM: &str = "debian-12";
+const NODES: &str = "what a cluster of real nodes does";
+const NODE_PACKAGES: &[&str] =
+    &["containerd", "runc", "containernetworking-plugins", "iproute2", "iptables", "busybox-static"];
 
 const fn go(module: &'static str, package: &'static str) -> Comes {
     Comes::Go { module, package, tags: "", link: "" }
@@ -168,4 +171,19 @@ pub const TABLE: &[Asset] = &[
     )
     .probe(&["-v"]),
     asset("machined", "1.13.9", "the Talos emulator", MACHINED).probe(&[]),
+    // What the rig's machines are made of.
+    asset("guest", "1", "nothing: a part of the rig", go("guest", ".")).probe(&[]),
+    asset("containerd", BOOKWORM, "what a node runs", debian(NODE_PACKAGES, "usr/bin/containerd")),
+    asset("traefik", "3.7.15", "the ingress", Comes::Python { requirements: "traefik", program: "traefik" })
+        .probe(&["version"]),
+    asset("kube-controller-manager", "1.37.2", NODES, kubernetes("k8s.io/kubernetes/cmd/kube-controller-manager")),
+    asset("kube-scheduler", "1.37.2", NODES, kubernetes("k8s.io/kubernetes/cmd/kube-scheduler")),
+    asset("kubelet", "1.37.2", NODES, kubernetes("k8s.io/kubernetes/cmd/kubelet")),
+    asset("kube-proxy", "1.37.2", NODES, kubernetes("k8s.io/kubernetes/cmd/kube-proxy")),
+    asset("coredns", "1.14.7", "names inside the cluster", go("dns", "github.com/coredns/coredns"))
+        .probe(&["-version"]),
+    asset("headscale", "0.29.2", "the mesh", go("tailscale", "github.com/juanfont/headscale/cmd/headscale"))
+        .probe(&["version"]),
+    asset("tailscale", "1.101.0", "the mesh", go("tailscale", "tailscale.com/cmd/tailscale")).probe(&["version"]),
+    asset("tailscaled", "1.101.0", "the mesh", go("tailscale", "tailscale.com/cmd/tailscaled")),
 ];

@@ -1,0 +1,3 @@
+module bouquet.dev/assets/guest
+
+go 1.26.0

@@ -1,0 +1,323 @@
+//! A real cluster of real nodes on one machine: rose, lily and tulip.
+//!
+//! A [`Machine`] is a bundle of namespaces with its own containerd, kubelet and kube-proxy; a switch joins them by cables to
+//! a wide area, in which a client sits too; real Tailscale joins them to a mesh; pods reach each other by VXLAN over that.
+//! The control plane runs on rose. A [`Rig`] is all of it: it is brought [up](Rig::up), machines are [cut](Rig::cut) off,
+//! [killed](Rig::kill) and brought back, programs are [frozen](Rig::freeze), and it is taken [down](Rig::down).
+//!
+//! What it makes outside of its namespaces is a state folder and control groups, and both bear its name. It refuses to touch
+//! an address that is not inside of them, a process that is not its own, and the settings of the kernel they all share; and
+//! there is one rig a machine. `docs/rig.md` says how it is used and what it is made of.
+
+mod certificates;
+mod cgroup;
+mod control;
+mod failure;
+mod host;
+pub mod image;
+mod machine;
+mod mesh;
+mod needs;
+mod node;
+mod programs;
+mod settings;
+mod space;
+mod state;
+pub mod story;
+
+pub use failure::Failure;
+pub use machine::{LILY, MACHINES, Machine, ROSE, TULIP};
+pub use state::{Left, Node, left};
+
+use failure::{disk, output};
+use host::{below, now, signal, until};
+use image::Image;
+use machine::{CLIENT, SWITCH};
+use programs::Programs;
+use space::{Space, feed};
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::Duration;
+
+/// How a rig is brought up.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Whether it ends with the process that brought it up, however that ends; else it stands until it is taken down.
+    pub tied: bool,
+    /// Told what has been reached, one line each.
+    pub talk: fn(&str),
+}
+
+/// Three nodes, and all that is around them. A tied one is taken down when it is dropped.
+#[derive(Debug)]
+pub struct Rig {
+    programs: Programs,
+    keeper: Space,
+    /// What this process started and buries; the first one holds the pipe that a tied rig lives by.
+    children: Vec<Child>,
+    /// Keeps other processes from taking a tied rig for one that was left behind.
+    tied: Option<UnixListener>,
+}
+
+/// What the client was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP's status code.
+    pub status: u16,
+    /// The body, as text.
+    pub body: String,
+}
+
+/// Looks whether this machine can have a rig; why not, where it cannot.
+pub fn ready() -> Result<(), Failure> {
+    needs::met().map(drop)
+}
+
+impl Rig {
+    /// Brings three nodes up, and returns when all are Ready. What an earlier rig has left is taken down before.
+    pub fn up(options: Options) -> Result<Self, Failure> {
+        let programs = needs::met()?;
+        let lock = host::lock()?;
+        down()?;
+        let begun = now();
+        let reached = |what: &str| (options.talk)(&format!("{:5.1} s  {what}", begun.elapsed().as_secs_f32()));
+        for folder in ["logs", "images"].map(below) {
+            disk(&folder, fs::create_dir_all(&folder))?;
+        }
+        programs.lay()?;
+        certificates::make()?;
+        let (keeper, child) = Space::begin(&programs, options.tied)?;
+        let tied = options.tied.then_some(lock);
+        let mut rig = Self { programs, keeper, children: vec![child], tied };
+        rig.lay_switch()?;
+        rig.start_headscale()?;
+        for machine in MACHINES {
+            rig.cable(machine)?;
+            rig.boot(machine)?;
+        }
+        reached("three machines with containerd");
+        rig.start_api()?;
+        rig.join_mesh()?;
+        reached("a mesh of three");
+        rig.import(&rig.base_images()?)?;
+        control::write_kubeconfig("admin")?;
+        rig.start_controllers()?;
+        reached("the API and its controllers");
+        for machine in MACHINES {
+            rig.start_node(machine)?;
+        }
+        rig.apply(include_str!("../manifests/coredns.yaml"))?;
+        rig.until_ready(&MACHINES)?;
+        reached("three nodes Ready");
+        Ok(rig)
+    }
+
+    /// The rig that stands on this machine, whoever brought it up.
+    pub fn standing() -> Result<Self, Failure> {
+        let keeper = Space::of(host::KEEPER).ok_or_else(|| Failure::Nothing("rig on this machine".into()))?;
+        Ok(Self { programs: Programs::find()?, keeper, children: Vec::new(), tied: None })
+    }
+
+    /// Takes the rig down, as [`down`] does.
+    pub fn down(mut self) -> Result<(), Failure> {
+        self.tied = None;
+        let ended = down();
+        self.bury();
+        ended
+    }
+
+    /// The administrator's kubeconfig. Its server is an address of the mesh: it is of use on a machine of the rig's only.
+    pub fn kubeconfig(&self) -> PathBuf {
+        control::kubeconfig("admin")
+    }
+
+    /// Pulls a machine's cable out. It goes on by itself, in a mesh of one.
+    pub fn cut(&self, machine: Machine) -> Result<(), Failure> {
+        self.ip(Some(SWITCH), &format!("link set {} down\n", machine.port()))
+    }
+
+    /// Puts a machine's cable back in.
+    pub fn heal(&self, machine: Machine) -> Result<(), Failure> {
+        self.ip(Some(SWITCH), &format!("link set {} up\n", machine.port()))
+    }
+
+    /// Stops all processes of a program on a machine, in containers or not, where they are, without a word to anybody.
+    pub fn freeze(&self, program: &str, machine: Machine) -> Result<(), Failure> {
+        self.signal("STOP", program, machine)
+    }
+
+    /// Lets them go on.
+    pub fn thaw(&self, program: &str, machine: Machine) -> Result<(), Failure> {
+        self.signal("CONT", program, machine)
+    }
+
+    /// Takes the power from a machine: all that ran on it is gone at once, and so is its network.
+    pub fn kill(&self, machine: Machine) -> Result<(), Failure> {
+        self.ip(Some(SWITCH), &format!("link del {}\n", machine.port()))?;
+        self.on(machine)?.end()?;
+        self.ip(None, &format!("netns del {}\n", machine.name))
+    }
+
+    /// Gives a machine that was killed its power back; its disk is as it was.
+    pub fn start(&mut self, machine: Machine) -> Result<(), Failure> {
+        cgroup::remove(Some(machine))?;
+        self.cable(machine)?;
+        self.boot(machine)?;
+        self.start_tailscaled(machine)?;
+        self.join(machine, None)?;
+        self.lay_pod_network(machine)?;
+        if machine == ROSE {
+            self.start_api()?;
+            self.start_controllers()?;
+        }
+        self.start_node(machine)
+    }
+
+    /// Asks for a page as somebody on the internet would, who has resolved `host` by himself.
+    pub fn get(&self, url: &str, host: &str) -> Result<Answer, Failure> {
+        let mut get = self.keeper.enter(&self.programs, Some(CLIENT));
+        let said = output(get.arg(below("bin/guest")).args(["get", url, host]))?;
+        let read = said.split_once('\n').and_then(|(status, body)| Some((status.parse().ok()?, body.to_owned())));
+        read.map(|(status, body)| Answer { status, body }).ok_or(Failure::Unread { program: "guest", said })
+    }
+
+    /// Makes an archive of images in the rig's folder.
+    pub fn archive(&self, name: &str, images: &[Image]) -> Result<PathBuf, Failure> {
+        let archive = below(format!("images/{name}.tar"));
+        image::write(images, &archive).map(|()| archive)
+    }
+
+    /// An image of one of the programs in the table of assets that the rig has at hand.
+    pub fn image(&self, name: &str, program: &str, entrypoint: &[&str]) -> Result<Image, Failure> {
+        Ok(Image::of(name, self.programs.here(program)?, entrypoint))
+    }
+
+    /// Gives every machine the images of an archive; pods name them with `imagePullPolicy: Never`.
+    pub fn import(&self, archive: &Path) -> Result<(), Failure> {
+        let mut running = Vec::new();
+        for machine in MACHINES {
+            let mut ctr = self.ctr(machine)?;
+            let input = disk(archive, fs::File::open(archive))?;
+            ctr.args(["images", "import", "-"]).stdin(input).stdout(std::process::Stdio::null());
+            running.push(disk(archive, ctr.stderr(std::process::Stdio::piped()).spawn())?);
+        }
+        for import in running {
+            let ended = disk(archive, import.wait_with_output())?;
+            if !ended.status.success() {
+                let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+                return Err(Failure::Command { command: format!("ctr images import {}", archive.display()), said });
+            }
+        }
+        Ok(())
+    }
+
+    /// Applies manifests, with the administrator's rights.
+    pub fn apply(&self, manifests: &str) -> Result<(), Failure> {
+        let mut kubectl = self.kubectl_command()?;
+        feed(kubectl.args(["apply", "--server-side", "--filename=-"]), manifests).map(drop)
+    }
+
+    /// Runs `kubectl` with the administrator's rights; what it printed.
+    pub fn kubectl(&self, arguments: &[&str]) -> Result<String, Failure> {
+        output(self.kubectl_command()?.args(arguments))
+    }
+
+    /// A command on a machine, in its namespaces: `rig.command(LILY)?.args(["ip", "address"])`.
+    pub fn command(&self, machine: Machine) -> Result<Command, Failure> {
+        Ok(self.on(machine)?.on(&self.programs))
+    }
+
+    /// Waits until the API calls all of these machines Ready.
+    pub fn until_ready(&self, machines: &[Machine]) -> Result<(), Failure> {
+        const STARTED: Duration = Duration::from_secs(90);
+        let names: Vec<&str> = machines.iter().map(|machine| machine.name).collect();
+        until(&format!("Ready: {}", names.join(", ")), STARTED, || {
+            let nodes = self.nodes()?;
+            let ready = |name: &&str| nodes.iter().any(|node| node.name == **name && node.ready);
+            Ok(names.iter().all(ready).then_some(()))
+        })
+    }
+
+    fn on(&self, machine: Machine) -> Result<Space, Failure> {
+        Space::of(machine.name).ok_or_else(|| Failure::Nothing(format!("running machine {}", machine.name)))
+    }
+
+    fn signal(&self, name: &str, program: &str, machine: Machine) -> Result<(), Failure> {
+        let pids = host::running(program, machine.name);
+        if pids.is_empty() {
+            return Err(Failure::Nothing(format!("{program} on {}", machine.name)));
+        }
+        signal(name, &pids);
+        Ok(())
+    }
+
+    fn kubectl_command(&self) -> Result<Command, Failure> {
+        let mut kubectl = self.on(ROSE)?.on(&self.programs);
+        kubectl.arg(self.programs.inside("kubectl")?).arg(format!("--kubeconfig={}", self.kubeconfig().display()));
+        kubectl.arg("--request-timeout=20s");
+        Ok(kubectl)
+    }
+
+    fn lay_switch(&self) -> Result<(), Failure> {
+        self.ip(None, &format!("netns add {SWITCH}\nnetns add {CLIENT}\n"))?;
+        self.ip(Some(SWITCH), &machine::switch_links())?;
+        self.ip(Some(CLIENT), &machine::client_links())
+    }
+
+    fn join_mesh(&self) -> Result<(), Failure> {
+        for machine in MACHINES {
+            self.start_tailscaled(machine)?;
+        }
+        let key = self.join_key()?;
+        for machine in MACHINES {
+            self.join(machine, Some(&key))?;
+            self.lay_pod_network(machine)?;
+        }
+        Ok(())
+    }
+
+    fn base_images(&self) -> Result<PathBuf, Failure> {
+        let pause = self.image(settings::PAUSE, "guest", &["/guest", "pause"])?;
+        let coredns = self.image("bouquet.test/coredns:1.14.7", "coredns", &["/coredns"])?;
+        self.archive("base", &[pause, coredns])
+    }
+
+    fn bury(&mut self) {
+        for child in &mut self.children {
+            // The one that led to a machine that was killed has ended; the others end with the rig.
+            let _ = child.kill().and_then(|()| child.wait());
+        }
+        self.children.clear();
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if self.tied.is_some() {
+            // Whoever drops it in the middle of a failure has a reason to tell already.
+            let _ = down();
+            self.bury();
+        }
+    }
+}
+
+/// Takes down whatever a rig has left on this machine, also one that was cut off: its processes, and with them its namespaces
+/// and mounts; its control groups; its folder. Does nothing where there is nothing.
+pub fn down() -> Result<(), Failure> {
+    while let Some(keeper) = Space::of(host::KEEPER) {
+        keeper.end()?;
+    }
+    cgroup::remove(None)?;
+    let root = Path::new(host::ROOT);
+    // Behind a mount is somebody else's folder.
+    if let Some(mount) = state::mounts().into_iter().next() {
+        return Err(Failure::Mounted(mount));
+    }
+    if root.exists() { disk(root, fs::remove_dir_all(root)) } else { Ok(()) }
+}
+
+fn strings(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}

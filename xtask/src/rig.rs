@@ -1,0 +1,41 @@
+//! Three real nodes on this machine, by hand.
+
+use anyhow::{Result, bail};
+use rig::{Options, Rig};
+
+/// `up`, `down`, `status` or `run`.
+pub fn run(verb: &str) -> Result<()> {
+    match verb {
+        "up" => {
+            let rig = Rig::up(Options { tied: false, talk: say })?;
+            println!("KUBECONFIG, on its machines: {}", rig.kubeconfig().display());
+        }
+        "down" => {
+            rig::down()?;
+            println!("{:?}", rig::left());
+        }
+        "status" => status()?,
+        "run" => {
+            let mut rig = Rig::up(Options { tied: true, talk: say })?;
+            let told = rig::story::tell(&mut rig, say);
+            rig.down()?;
+            println!("{:?}\n{:?}", told?, rig::left());
+        }
+        verb => bail!("`rig {verb}` is not known; there are up, down, status, run"),
+    }
+    Ok(())
+}
+
+fn say(line: &str) {
+    println!("{line}");
+}
+
+fn status() -> Result<()> {
+    println!("{:?}", rig::left());
+    let rig = Rig::standing()?;
+    println!("memory: {} MiB", rig.memory_mib());
+    for node in rig.nodes()? {
+        println!("{:<6} {:<9} {}", node.name, if node.ready { "Ready" } else { "NotReady" }, node.internal_ip);
+    }
+    Ok(())
+}
