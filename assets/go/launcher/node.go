@@ -22,8 +22,9 @@ var kept = map[string]string{
 	"libexec": "/usr/libexec/kubernetes", "opt": "/opt",
 }
 
-// What a kubelet sets for the whole kernel where it differs: it finds them as it wants them, and sets nothing.
+// What Talos and its kubelet set for the whole kernel: they find it as they want it, or write into a file of the machine's own.
 var wanted = map[string]string{
+	"fs/aio-max-nr": "1048576", "fs/inotify/max_user_instances": "8192", "kernel/pid_max": "262144",
 	"vm/overcommit_memory": "1", "vm/panic_on_oom": "0", "kernel/panic": "10", "kernel/panic_on_oops": "1",
 	"kernel/keys/root_maxkeys": "1000000", "kernel/keys/root_maxbytes": "25000000",
 }

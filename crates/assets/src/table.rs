@@ -155,6 +155,13 @@ pub const TABLE: &[Asset] = &[
         go("crane", "github.com/google/go-containerregistry/cmd/crane"),
     )
     .probe(&["version"]),
+    asset(
+        "discovery-service",
+        "1.0.17",
+        "the Talos emulator",
+        go("discovery", "github.com/siderolabs/discovery-service/cmd/discovery-service"),
+    )
+    .probe(&[]),
     asset("runc", BOOKWORM, "the Talos emulator", debian(&["runc", "libseccomp2", "libc6"], "usr/sbin/runc")),
     asset("etcd-3.6", "3.6.12", "the Talos emulator", go("etcd36", "go.etcd.io/etcd/server/v3")),
     asset(
