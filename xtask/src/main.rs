@@ -17,7 +17,8 @@ const USAGE: &str =
                             --all first makes other people's programs that are not here, and requires them (as CI=true does)
 cargo xtask assets [NAME…]  makes other people's programs that judge bouquet; --list shows them
 cargo xtask truth          writes docs/truth.md from what the tests' judges said
-cargo xtask rig VERB       three real nodes on this machine: up, down, status; run tells their whole story (docs/rig.md)
+cargo xtask rig VERB       three real nodes on this machine: up, down, status; run tells their whole story (docs/rig.md);
+                            --talos makes them Talos nodes
 cargo xtask tidy           house rules: sizes, floors, documents
 cargo xtask ci             what CI runs, and what else is installed (fmt, clippy, deny, hack)";
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Some(("assets", names)) => assets::make(names),
         Some(("truth", [])) => truth::write(&root()),
         Some(("rig", [verb])) => rig::run(verb),
+        Some(("rig", [verb, flag])) if flag == "--talos" => rig::talos(verb),
         Some(("tidy", [])) => tidy::all(&root()),
         Some(("ci", [])) => ci(&root()),
         _ => {

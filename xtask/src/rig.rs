@@ -1,7 +1,8 @@
 //! Three real nodes on this machine, by hand.
 
 use anyhow::{Result, bail};
-use rig::{Options, Rig};
+use rig::talos::{Planned, Talos};
+use rig::{MACHINES, Options, ROSE, Rig};
 
 /// `up`, `down`, `status` or `run`.
 pub fn run(verb: &str) -> Result<()> {
@@ -25,6 +26,21 @@ pub fn run(verb: &str) -> Result<()> {
         verb => bail!("`rig {verb}` is not known; there are up, down, status, run"),
     }
     Ok(())
+}
+
+/// Three machines that run Talos itself, a control plane and two workers.
+pub fn talos(verb: &str) -> Result<()> {
+    match verb {
+        "up" => {
+            let nodes = MACHINES.map(|machine| Planned { machine, control_plane: machine == ROSE });
+            let talos = Talos::up(Options { tied: false, talk: say }, &nodes, rig::talos::bundle()?)?;
+            println!("TALOSCONFIG={}", talos.talosconfig()?.display());
+            println!("HTTPS_PROXY={}", talos.proxy());
+            Ok(())
+        }
+        "down" | "status" => run(verb),
+        verb => bail!("`rig {verb} --talos` is not known; there are up, down, status"),
+    }
 }
 
 fn say(line: &str) {

@@ -98,7 +98,12 @@ impl Cache {
     fn sources(&self, asset: &Asset) -> Vec<PathBuf> {
         let recipe = self.recipe(asset);
         match asset.comes {
-            Comes::Go { package: ".", .. } => ["go.mod", "go.sum", "main.go"].map(|file| recipe.join(file)).into(),
+            Comes::Go { package: ".", .. } => {
+                let files = fs::read_dir(&recipe).into_iter().flatten().flatten().map(|entry| entry.path());
+                let mut files: Vec<PathBuf> = files.collect();
+                files.sort();
+                files
+            }
             Comes::Go { .. } => ["go.mod", "go.sum"].map(|file| recipe.join(file)).into(),
             Comes::Python { .. } => vec![recipe],
             Comes::Debian { .. } => Vec::new(),

@@ -77,6 +77,17 @@ const fn kubernetes(package: &'static str) -> Comes {
     Comes::Go { module: "kubernetes", package, tags: "", link: KUBERNETES }
 }
 
+const fn containerd(package: &'static str) -> Comes {
+    Comes::Go { module: "containerd", package, tags: "no_btrfs,no_zfs,no_devmapper", link: "" }
+}
+
+const MACHINED: Comes = Comes::Go {
+    module: "talos",
+    package: "github.com/siderolabs/talos/internal/app/machined",
+    tags: "tcell_minimal,grpcnotrace",
+    link: "",
+};
+
 const fn debian(packages: &'static [&'static str], program: &'static str) -> Comes {
     Comes::Debian { packages, program }
 }
@@ -135,6 +146,38 @@ pub const TABLE: &[Asset] = &[
         .probe(&["version", "--client"]),
     asset("etcd", "3.7.0", "the Kubernetes emulator", kubernetes("go.etcd.io/etcd/server/v3")),
     asset("kube-apiserver", "1.37.2", "the Kubernetes emulator", kubernetes("k8s.io/kubernetes/cmd/kube-apiserver")),
+    // What a real Talos node is made of.
+    asset("launcher", "1", "nothing: it starts Talos nodes", go("launcher", ".")).probe(&[]),
+    asset(
+        "crane",
+        "0.22.1",
+        "nothing: it serves images",
+        go("crane", "github.com/google/go-containerregistry/cmd/crane"),
+    )
+    .probe(&["version"]),
+    asset(
+        "discovery-service",
+        "1.0.17",
+        "the Talos emulator",
+        go("discovery", "github.com/siderolabs/discovery-service/cmd/discovery-service"),
+    )
+    .probe(&[]),
+    asset("runc", BOOKWORM, "the Talos emulator", debian(&["runc", "libseccomp2", "libc6"], "usr/sbin/runc")),
+    asset("etcd-3.6", "3.6.12", "the Talos emulator", go("etcd36", "go.etcd.io/etcd/server/v3")),
+    asset(
+        "containerd-2",
+        "2.2.4",
+        "the Talos emulator",
+        containerd("github.com/containerd/containerd/v2/cmd/containerd"),
+    ),
+    asset(
+        "containerd-shim-runc-v2",
+        "2.2.4",
+        "the Talos emulator",
+        containerd("github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"),
+    )
+    .probe(&["-v"]),
+    asset("machined", "1.13.9", "the Talos emulator", MACHINED).probe(&[]),
     // What the rig's machines are made of.
     asset("guest", "1", "nothing: a part of the rig", go("guest", ".")).probe(&[]),
     asset("containerd", BOOKWORM, "what a node runs", debian(NODE_PACKAGES, "usr/bin/containerd")),

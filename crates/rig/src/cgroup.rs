@@ -37,6 +37,11 @@ pub(crate) fn owner(line: &str) -> Option<&str> {
     inner.split('/').next()
 }
 
+/// A machine's groups, one a hierarchy.
+pub(crate) fn folders_of(machine: Machine) -> Vec<PathBuf> {
+    hierarchies().into_iter().map(|hierarchy| hierarchy.join(OURS).join(machine.name)).collect()
+}
+
 /// Makes a machine's groups, empty.
 pub(crate) fn make(machine: Machine) -> Result<(), Failure> {
     for hierarchy in hierarchies() {

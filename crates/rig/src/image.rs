@@ -16,6 +16,8 @@ pub struct Image {
     pub name: String,
     /// Files that it holds: absolute path in the image, file on this machine. All may be read and run by everybody.
     pub files: Vec<(String, PathBuf)>,
+    /// Symbolic links: absolute path in the image, and what it leads to.
+    pub links: Vec<(String, String)>,
     /// Program and first arguments of its containers.
     pub entrypoint: Vec<String>,
 }
@@ -25,7 +27,7 @@ impl Image {
     pub fn of(name: &str, program: &Path, entrypoint: &[&str]) -> Self {
         let entrypoint: Vec<String> = entrypoint.iter().map(|&word| word.to_owned()).collect();
         let inside = entrypoint.first().cloned().unwrap_or_default();
-        Self { name: name.to_owned(), files: vec![(inside, program.to_owned())], entrypoint }
+        Self { name: name.to_owned(), files: vec![(inside, program.to_owned())], links: Vec::new(), entrypoint }
     }
 }
 
@@ -67,7 +69,7 @@ fn config(image: &Image, layer: &Blob) -> Value {
     json!({
         "architecture": architecture,
         "os": "linux",
-        "config": { "Entrypoint": image.entrypoint, "Env": ["PATH=/"] },
+        "config": { "Entrypoint": image.entrypoint, "Env": ["PATH=/:/bin:/usr/local/bin"] },
         "rootfs": { "type": "layers", "diff_ids": [layer.digest] },
     })
 }
@@ -91,6 +93,9 @@ fn write_layer(image: &Image, scratch: &Path) -> io::Result<Blob> {
         let file = File::open(outside)?;
         let mut entry = header(tar::EntryType::Regular, file.metadata()?.len(), 0o755);
         tar.append_data(&mut entry, inside.trim_start_matches('/'), file)?;
+    }
+    for (inside, to) in &image.links {
+        tar.append_link(&mut header(tar::EntryType::Symlink, 0, 0o777), inside.trim_start_matches('/'), to)?;
     }
     let mut written = tar.into_inner()?;
     written.flush()?;

@@ -24,6 +24,7 @@ mod settings;
 mod space;
 mod state;
 pub mod story;
+pub mod talos;
 mod trouble;
 mod work;
 
@@ -64,13 +65,13 @@ pub struct Rig {
 
 /// Looks whether this machine can have a rig; why not, where it cannot.
 pub fn ready() -> Result<(), Failure> {
-    needs::met().map(drop)
+    needs::met(programs::NAMES).map(drop)
 }
 
 impl Rig {
     /// Brings three nodes up, and returns when all are Ready. What an earlier rig has left is taken down before.
     pub fn up(options: Options) -> Result<Self, Failure> {
-        let programs = needs::met()?;
+        let programs = needs::met(programs::NAMES)?;
         let lock = host::lock()?;
         down()?;
         let begun = now();

@@ -6,11 +6,11 @@ use crate::programs::Programs;
 use std::path::Path;
 use std::process::Command;
 
-/// Looks whether everything is there that a rig needs.
-pub(crate) fn met() -> Result<Programs, Failure> {
+/// Looks whether everything is there that a rig needs, these programs among it.
+pub(crate) fn met(names: &[&'static str]) -> Result<Programs, Failure> {
     match lack() {
         Some(lack) => Err(Failure::Lacks(lack)),
-        None => Programs::find(),
+        None => Programs::named(names),
     }
 }
 

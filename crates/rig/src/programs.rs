@@ -9,7 +9,8 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-const NAMES: &[&str] = &[
+/// What a cluster of kubelets is made of.
+pub(crate) const NAMES: &[&str] = &[
     "containerd",
     "coredns",
     "etcd",
@@ -38,12 +39,17 @@ pub(crate) struct Programs {
 }
 
 impl Programs {
-    /// Finds them; none may be missing.
+    /// Finds those that a cluster of kubelets is made of; none may be missing.
     pub fn find() -> Result<Self, Failure> {
+        Self::named(NAMES)
+    }
+
+    /// Finds those of these names; none may be missing.
+    pub fn named(names: &[&'static str]) -> Result<Self, Failure> {
         let cache = assets::Cache::of_user();
         let found = |name: &&'static str| Some((*name, cache.program(assets::named(name)?)?));
-        let made: BTreeMap<&str, assets::Program> = NAMES.iter().filter_map(found).collect();
-        let missing: Vec<&str> = NAMES.iter().copied().filter(|name| !made.contains_key(name)).collect();
+        let made: BTreeMap<&str, assets::Program> = names.iter().filter_map(found).collect();
+        let missing: Vec<&str> = names.iter().copied().filter(|name| !made.contains_key(name)).collect();
         let folder = made.values().next().and_then(|program| program.folder.parent());
         match folder {
             Some(folder) if missing.is_empty() => Ok(Self { cache: folder.to_owned(), made }),
@@ -60,6 +66,12 @@ impl Programs {
             .get(name)
             .map(|program| program.path.as_path())
             .ok_or_else(|| Failure::Nothing(format!("asset {name}")))
+    }
+
+    /// The folder on this machine that came with a program.
+    pub fn folder(&self, name: &str) -> Result<&Path, Failure> {
+        let made = self.made.get(name).ok_or_else(|| Failure::Nothing(format!("asset {name}")))?;
+        Ok(&made.folder)
     }
 
     /// Where a program is inside of the rig's namespaces.

@@ -64,7 +64,8 @@ impl Space {
         Self::spawn(name, nsenter.stdin(Stdio::null()))
     }
 
-    fn spawn(name: &'static str, command: &mut Command) -> Result<(Self, Child), Failure> {
+    /// Starts what has the first process of that name in it.
+    pub fn spawn(name: &'static str, command: &mut Command) -> Result<(Self, Child), Failure> {
         let path = below(format!("logs/{name}.log"));
         let log = disk(&path, std::fs::File::create(&path))?;
         let to_log = disk(&path, log.try_clone())?;
