@@ -1,6 +1,7 @@
 //! A record: how it is read from a request, checked as Cloudflare checks it, and shown.
 
 use super::api::Failure;
+use crate::dns::message::Data;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -164,6 +165,30 @@ impl Record {
         matches!(self.kind.as_str(), "A" | "AAAA" | "CNAME")
     }
 
+    /// As name servers send it; `None` for the types whose bytes nobody here writes (HTTPS, SVCB, TLSA, PTR).
+    pub(super) fn data(&self) -> Option<Data> {
+        let mut words = self.content.split_whitespace();
+        let host = |text: &str| text.trim_end_matches('.').to_owned();
+        let priority = self.priority.and_then(|priority| u16::try_from(priority).ok());
+        Some(match self.kind.as_str() {
+            "A" => Data::A(self.content.parse().ok()?),
+            "AAAA" => Data::Aaaa(self.content.parse().ok()?),
+            "CNAME" => Data::Alias(host(&self.content)),
+            "NS" => Data::NameServer(host(&self.content)),
+            "MX" => Data::Mail(priority?, host(&self.content)),
+            "TXT" => Data::Text(strings(&self.content)),
+            "SRV" => {
+                let (weight, port) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+                Data::Service(priority?, weight, port, host(words.next()?))
+            }
+            "CAA" => {
+                let (flags, tag) = (words.next()?.parse().ok()?, words.next()?.to_owned());
+                Data::Issuer(flags, tag, words.next()?.trim_matches('"').to_owned())
+            }
+            _ => return None,
+        })
+    }
+
     /// As the API shows it.
     pub(super) fn body(&self) -> Value {
         let mut body = json!({
@@ -184,6 +209,14 @@ impl Record {
         }
         body
     }
+}
+
+/// The strings of a TXT record: each in quotes, or all of the text, cut where a string must end.
+fn strings(content: &str) -> Vec<Vec<u8>> {
+    let quoted: Vec<&str> = content.split('"').skip(1).step_by(2).collect();
+    let parts = if content.starts_with('"') { quoted } else { vec![content] };
+    let cut = |part: &str| part.as_bytes().chunks(255).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    parts.into_iter().flat_map(cut).collect()
 }
 
 /// A name as it is stored: lower case, full, without a dot at the end. `@` is the zone itself.
