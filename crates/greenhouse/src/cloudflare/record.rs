@@ -52,6 +52,8 @@ impl Record {
         let data = body.get("data").filter(|data| data.is_object()).cloned().or_else(|| old?.data.clone());
         let content = text("content", old.map(|old| &old.content))?.or_else(|| content_of(&kind, data.as_ref()));
         let content = content.ok_or_else(|| missing("content"))?;
+        // A service's priority comes among its data, and is shown beside them.
+        let priority = body.get("priority").or_else(|| data.as_ref()?.get("priority")).and_then(Value::as_u64);
         let comment = match body.get("comment") {
             Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
             Some(_) => None,
@@ -80,7 +82,7 @@ impl Record {
             ttl: if proxied { 1 } else { ttl },
             proxied,
             comment,
-            priority: body.get("priority").and_then(Value::as_u64).or_else(|| old?.priority),
+            priority: priority.or_else(|| old?.priority),
             data,
             kind,
             created: old.map_or(now, |old| old.created),
