@@ -8,7 +8,8 @@ use crate::files::{self, Beside};
 use crate::render::{self, Ink, Teller};
 use crate::settings::Environment;
 use engine::{Reach, Subject};
-use spec::{Cluster, Lock, Reading, Severity};
+use spec::{Cluster, Dns, DnsProvider, Lock, Reading, Severity};
+use std::path::Path;
 use std::sync::Arc;
 use wire::{SharedWire, Sockets, Time};
 
@@ -59,7 +60,19 @@ pub fn load(args: &Args) -> Result<Loaded, Failure> {
     if matches!(args.verb, Verb::Check | Verb::Plan { .. } | Verb::Apply { .. }) {
         render::faults(Ink::talk(args), &Marked { path: path.clone(), text: text.clone(), faults });
     }
-    Ok(Loaded { cluster: Arc::new(cluster), path, text, reading })
+    Ok(Loaded { cluster: Arc::new(seen_from(&args.file, cluster)), path, text, reading })
+}
+
+/// The cluster with the paths that its file names as they are seen from here.
+fn seen_from(file: &Path, mut cluster: Cluster) -> Cluster {
+    if let Some(Dns { provider: DnsProvider::Rfc2136(at) }) = &mut cluster.dns
+        && let Some(key) = &mut at.key
+        && !key.starts_with("~/")
+        && let Some(folder) = file.parent()
+    {
+        *key = folder.join(&*key).display().to_string();
+    }
+    cluster
 }
 
 pub fn counted(count: usize, what: &str) -> String {

@@ -6,6 +6,7 @@ use crate::failure::{Failure, Marked};
 use crate::render::{self, Ink};
 use crate::settings::Environment;
 use clouds::cloudflare::Cloudflare;
+use clouds::rfc2136::Rfc2136;
 use clouds::tailscale::Tailnet;
 use clouds::{CLOUDS, Settings, Why};
 use spec::{DnsProvider, Fault, Place, Severity};
@@ -28,6 +29,7 @@ const WANTED: &[(&str, &str)] = &[
         "CLOUDFLARE_API_TOKEN is an API token with Zone:Read and DNS:Edit on the domain's zone: \
          docs/accounts.md#cloudflare",
     ),
+    ("rfc2136", "`key` of `dns` is the path of a TSIG key file, as `tsig-keygen` writes it: docs/accounts.md#rfc2136"),
     (
         "s3",
         "backups need an access key that may list, read, write and delete the bucket's objects: docs/accounts.md#s3",
@@ -77,11 +79,16 @@ fn tailnet(loaded: &Loaded, environment: &Environment) -> Option<Fault> {
 }
 
 fn dns(loaded: &Loaded, environment: &Environment) -> Option<Fault> {
-    match loaded.cluster.dns.as_ref()?.provider {
+    match &loaded.cluster.dns.as_ref()?.provider {
         DnsProvider::Cloudflare => {
             fault(loaded, environment, "cloudflare", "dns", Cloudflare::from_settings(environment))
         }
-        DnsProvider::Rfc2136(_) => None,
+        DnsProvider::Rfc2136(at) => {
+            let error = Rfc2136::from_settings(environment, &at.server, at.key.as_deref()).err()?;
+            let span = loaded.reading.span("dns");
+            let message = format!("`dns`: {}", error.message);
+            Some(Fault { code: error.why.code(), severity: Severity::Error, message, span, help: wanted("rfc2136") })
+        }
     }
 }
 

@@ -8,14 +8,14 @@ mod check;
 mod refusal;
 #[cfg(test)]
 mod tests;
+mod zones;
 
-use crate::rest::{Ask, Rest, escaped, garbled, parse, query, refused};
-use crate::{Error, Finding, Settings, Why};
+use crate::rest::{Ask, Rest, escaped, garbled, parse, query};
+use crate::{Error, Settings};
 use refusal::sort;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::net::IpAddr;
 use wire::{Call, Line, Secret};
 
 /// Where Cloudflare's API is.
@@ -30,15 +30,6 @@ const ZONES_PAGE: u64 = 50;
 /// An account, as one of its API tokens.
 pub struct Cloudflare {
     rest: Rest,
-}
-
-/// A zone.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Zone {
-    /// Id.
-    pub id: String,
-    /// Name.
-    pub name: String,
 }
 
 /// A record.
@@ -105,22 +96,8 @@ impl Cloudflare {
         Self::new(&settings.needed(TOKEN)?, &settings.endpoint("CLOUDFLARE_BASE_URL", ENDPOINT)?)
     }
 
-    /// The zone that a domain lives in: the longest suffix of it that the token can see.
-    pub async fn zone_of(&self, line: &Line, domain: &str) -> Result<Zone, Error> {
-        let zones: Vec<Zone> = self.pages(line, "cloudflare GET /zones", "/zones", ZONES_PAGE).await?;
-        let holds = |zone: &&Zone| {
-            domain == zone.name || domain.strip_suffix(&zone.name).is_some_and(|rest| rest.ends_with('.'))
-        };
-        zones.iter().filter(holds).max_by_key(|zone| zone.name.len()).cloned().ok_or_else(|| {
-            let seen: Vec<&str> = zones.iter().map(|zone| zone.name.as_str()).collect();
-            let seen = if seen.is_empty() { "no zone at all".to_owned() } else { seen.join(", ") };
-            let message = format!("the token sees no zone that {domain} lives in; it sees {seen}");
-            refused("cloudflare GET /zones", Why::Forbidden, message)
-        })
-    }
-
     /// Every record of a zone.
-    pub async fn records(&self, line: &Line, zone: &str) -> Result<Vec<Record>, Error> {
+    pub async fn all_records(&self, line: &Line, zone: &str) -> Result<Vec<Record>, Error> {
         self.pages(line, "cloudflare GET /zones/{id}/dns_records", &records_path(zone), RECORDS_PAGE).await
     }
 
@@ -143,61 +120,6 @@ impl Cloudflare {
         }
     }
 
-    /// Makes the name's record with this comment say `address`, DNS-only: the record `known`, if it is still there; else
-    /// one that bears the comment; else a new one.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a record's address is what these seven are, and every caller has all"
-    )]
-    pub async fn put_address(
-        &self,
-        line: &Line,
-        zone: &str,
-        known: Option<&str>,
-        name: &str,
-        address: IpAddr,
-        ttl_s: u32,
-        comment: &str,
-    ) -> Result<Record, Error> {
-        let draft = Draft {
-            name: name.to_owned(),
-            kind: if address.is_ipv4() { "A" } else { "AAAA" },
-            content: address.to_string(),
-            ttl: ttl_s,
-            proxied: false,
-            comment: comment.to_owned(),
-        };
-        if let Some(id) = known {
-            match self.patch_record(line, zone, id, &draft).await {
-                Err(error) if error.why == Why::NotFound => {}
-                other => return other,
-            }
-        }
-        if let Some(there) = self.commented(line, zone, &draft).await? {
-            return self.patch_record(line, zone, &there.id, &draft).await;
-        }
-        match self.create_record(line, zone, &draft).await {
-            Err(error) if matches!(error.why, Why::Trouble | Why::Taken) => {
-                match self.commented(line, zone, &draft).await? {
-                    Some(there) => self.patch_record(line, zone, &there.id, &draft).await,
-                    // Taken by somebody else's is said; lost without effect is tried once more.
-                    None if error.why == Why::Taken => Err(error),
-                    None => self.create_record(line, zone, &draft).await,
-                }
-            }
-            other => other,
-        }
-    }
-
-    async fn commented(&self, line: &Line, zone: &str, draft: &Draft) -> Result<Option<Record>, Error> {
-        let pairs = query(&[("name.exact", &draft.name), ("comment.exact", &draft.comment)]);
-        let ask = Ask::get("cloudflare GET /zones/{id}/dns_records", format!("{}?{pairs}", records_path(zone)));
-        let found: Page<Record> = line.send(page(&self.rest, ask)?).await?;
-        // The filters are case-insensitive, and a server that does not know one passes over it.
-        let ours = |record: &Record| record.name == draft.name && record.comment.as_ref() == Some(&draft.comment);
-        Ok(found.items.into_iter().find(ours))
-    }
-
     /// Makes a record. Where the answer was lost, read the zone before making it again.
     pub async fn create_record(&self, line: &Line, zone: &str, draft: &Draft) -> Result<Record, Error> {
         let name = "cloudflare POST /zones/{id}/dns_records";
@@ -211,12 +133,6 @@ impl Cloudflare {
         line.send(result(&self.rest, Ask { method: http::Method::PATCH, ..ask })?).await
     }
 
-    /// Deletes a record.
-    pub async fn delete_record(&self, line: &Line, zone: &str, id: &str) -> Result<(), Error> {
-        let ask = Ask::delete("cloudflare DELETE /zones/{id}/dns_records/{id}", record_path(zone, id));
-        line.send(result::<Value>(&self.rest, ask)?).await.map(drop)
-    }
-
     /// Makes all changes of a batch, or none: the first that is refused is the error. Where the answer was lost, read
     /// the zone before anything else.
     pub async fn batch(&self, line: &Line, zone: &str, batch: &Batch) -> Result<(), Error> {
@@ -226,11 +142,6 @@ impl Cloudflare {
             batch.body(),
         );
         line.send(result::<Value>(&self.rest, ask)?).await.map(drop)
-    }
-
-    /// Whether the token is good, sees the zone that the domain lives in, and may change its records.
-    pub async fn check(&self, line: &Line, domain: &str) -> Vec<Finding> {
-        check::check(self, line, domain).await
     }
 }
 

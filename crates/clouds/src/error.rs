@@ -124,6 +124,11 @@ const VENDORS: &[Vendor] = &[
     },
     Vendor { prefixes: &["cloudflare"], credential: "CLOUDFLARE_API_TOKEN", page: "docs/accounts.md#cloudflare" },
     Vendor {
+        prefixes: &["rfc2136", "dns"],
+        credential: "`key` of `dns` in the file to the path of a TSIG key that the server knows,",
+        page: "docs/accounts.md#rfc2136",
+    },
+    Vendor {
         prefixes: &["oci", "bouquet_oci"],
         credential: "the key and fingerprint in OCI_CLI_CONFIG_FILE",
         page: "docs/accounts.md#oci",

@@ -22,9 +22,11 @@ mod operator;
 mod registered;
 mod rescue;
 mod rest;
+pub mod rfc2136;
 #[cfg(test)]
 mod scripted;
 pub mod tailscale;
+mod zones;
 
 pub use cloud::{
     Arch, Cloud, Finding, Found, Given, Image, ImageOrder, Key, Money, Need, NeedMachine, Offer, Openness, Power,
@@ -34,3 +36,4 @@ pub use error::{CODES, Error, Why};
 pub use oci::{ConfigError, Oci, OciConfig};
 pub use operator::Operator;
 pub use registered::{CLOUDS, Open, Preset, RATES, Registered, Settings};
+pub use zones::{AddressRecord, Zone, ZoneRecord, Zones};

@@ -1,7 +1,7 @@
 //! One sweep over the world: everything at once, every list in pages, every node three calls.
 
 use crate::reach::{MeshTag, Reach, Subject};
-use crate::step::{api_comment_node, key_node};
+use crate::step::{api_mark_node, key_node};
 use crate::{Error, kubernetes, nodes};
 use futures::future::{join_all, try_join_all};
 use plan::{ApiRecord, CloudSeen, Device, MeshKey, Observed, ZoneSeen};
@@ -105,12 +105,12 @@ async fn zone(reach: &Reach, subject: &Subject) -> Result<Option<ZoneSeen>, Erro
     let found = zone.zone_of(&reach.line, domain).await?;
     let api_name = subject.cluster.api_name().unwrap_or_default();
     let mark = format!("bouquet/{cluster}/");
-    let all = zone.records(&reach.line, &found.id).await?;
+    let all = zone.records(&reach.line, &found.id, &api_name).await?;
     let concerning = all.into_iter().filter_map(|record| {
-        let comment = record.comment.unwrap_or_default();
-        let ours = comment.starts_with(&mark);
+        let written = record.mark.unwrap_or_default();
+        let ours = written.starts_with(&mark);
         (ours || record.name == api_name).then(|| ApiRecord {
-            api_node: api_comment_node(cluster, &comment),
+            api_node: api_mark_node(cluster, &written),
             id: record.id,
             name: record.name,
             kind: record.kind,

@@ -1,6 +1,7 @@
 use clouds::cloudflare::Cloudflare;
+use clouds::rfc2136::Rfc2136;
 use clouds::tailscale::Tailnet;
-use clouds::{CLOUDS, Cloud, Image, Operator, RATES, Settings, Why};
+use clouds::{CLOUDS, Cloud, Image, Operator, RATES, Settings, Why, Zones};
 use plan::Wish;
 use spec::{Cluster, DnsProvider, Place};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +19,7 @@ pub struct Reach {
     /// The tailnet's control server.
     pub tailnet: Arc<Tailnet>,
     /// The DNS provider, where the file has one.
-    pub zone: Option<Arc<Cloudflare>>,
+    pub zone: Option<Arc<dyn Zones>>,
     /// The Image Factory.
     pub factory: Factory,
     /// What nodes are told about the tailnet.
@@ -62,6 +63,14 @@ fn factory(settings: &dyn Settings) -> Result<Factory, clouds::Error> {
     })
 }
 
+/// The DNS provider that the file names.
+fn keeper(provider: &DnsProvider, settings: &dyn Settings) -> Result<Arc<dyn Zones>, clouds::Error> {
+    Ok(match provider {
+        DnsProvider::Cloudflare => Arc::new(Cloudflare::from_settings(settings)?),
+        DnsProvider::Rfc2136(at) => Arc::new(Rfc2136::from_settings(settings, &at.server, at.key.as_deref())?),
+    })
+}
+
 impl Reach {
     /// Opens everything that the file names, from what the user has set.
     pub fn open(
@@ -78,18 +87,7 @@ impl Reach {
             })
             .collect();
         let clouds = CLOUDS.iter().filter(|cloud| named.contains(cloud.name)).map(|cloud| (cloud.open)(settings));
-        let zone = match cluster.dns.as_ref().map(|dns| &dns.provider) {
-            Some(DnsProvider::Cloudflare) => Some(Arc::new(Cloudflare::from_settings(settings)?)),
-            Some(DnsProvider::Rfc2136(_)) => {
-                return Err(clouds::Error {
-                    call: "dns",
-                    why: Why::Invalid,
-                    vendor_code: None,
-                    message: "the API name cannot be kept by RFC 2136 yet; leave `dns` out, or use cloudflare".into(),
-                });
-            }
-            None => None,
-        };
+        let zone = cluster.dns.as_ref().map(|dns| keeper(&dns.provider, settings)).transpose()?;
         Ok(Reach {
             line: Line::new(wire, time, RATES),
             clouds: clouds.collect::<Result<_, _>>()?,

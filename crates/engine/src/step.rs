@@ -5,7 +5,7 @@ mod mesh;
 mod node;
 mod resource;
 
-pub(crate) use mesh::{api_comment_node, key_node};
+pub(crate) use mesh::{api_mark_node, key_node};
 
 use crate::Error;
 use crate::event::Listener;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! token ──api──▶ zone ──▶ records, changed one by one or in a batch that is one transaction
-//!                  └──authority──▶ what resolvers hear
+//!                  └──answer──▶ what resolvers hear
 //! ```
 //!
 //! One account on the Free plan with the world's zone and a second one that another token is for. Nothing is proxied
@@ -19,10 +19,10 @@ mod tests;
 mod zone;
 
 use crate::world::{State as Everything, World};
+pub(crate) use answers::{End, Said};
 use api::{Rate, Token};
 use record::Record;
 use serde_json::{Map, Value, json};
-use std::net::IpAddr;
 use wire::Rng;
 use zone::Zone;
 
@@ -88,17 +88,6 @@ impl State {
     }
 }
 
-/// What an authoritative server says of a name.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Authority {
-    /// Addresses with their TTL in seconds; CNAMEs are followed inside the zone.
-    Addresses(Vec<IpAddr>, u32),
-    /// No such name, or no address of it; resolvers keep that for so many seconds.
-    NoSuchName(u32),
-    /// Not a zone of this account.
-    NotHere,
-}
-
 /// `CLOUDFLARE_API_TOKEN`; under `CLOUDFLARE_API_TOKEN_OTHER` a token that is for another zone.
 pub(crate) fn credentials(state: &Everything) -> Vec<(&'static str, String)> {
     let names = ["CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_TOKEN_OTHER"];
@@ -111,9 +100,15 @@ pub(crate) fn mount(world: &World) {
     world.with(|state| state.net.mount("api.cloudflare.com", "cloudflare", router));
 }
 
-/// Answers for the account's zones.
-pub(crate) fn authority(state: &Everything, name: &str) -> Authority {
-    answers::authority(&state.cloudflare.zones, name)
+/// What the name servers of the account's zones say of a name; `None` if it is in none of them.
+pub(crate) fn answer(state: &Everything, name: &str, kind: u16) -> Option<Said> {
+    answers::answer(&state.cloudflare.zones, name, kind)
+}
+
+/// Whether a name has no records of its own.
+pub(crate) fn is_wild(state: &Everything, name: &str) -> bool {
+    let mut records = state.cloudflare.zones.iter().flat_map(|zone| zone.records.values());
+    records.all(|record| record.name != name) && state.cloudflare.zones.iter().all(|zone| zone.name != name)
 }
 
 /// Makes an A record that is not the product's.
@@ -127,6 +122,15 @@ pub(crate) fn foreign(world: &World, name: &str) {
         let how = if made.is_ok() { "foreign record" } else { "no room for a foreign record" };
         state.note(format_args!("dns: {how} {name}"));
     });
+}
+
+/// Makes a TXT record that is not the product's.
+#[cfg(test)]
+pub(crate) fn foreign_text(state: &mut Everything, name: &str, text: &str) {
+    let (now, id) = (state.now(), state.cloudflare.record_id());
+    let draft = json!({"type": "TXT", "name": name, "content": text});
+    let zone = state.cloudflare.zones.first_mut().unwrap();
+    Record::read(&draft, None, &zone.name, id, now).and_then(|record| zone.insert(record)).ok().unwrap();
 }
 
 /// Adds `cloudflare_records`, without times.

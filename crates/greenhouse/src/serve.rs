@@ -1,12 +1,14 @@
-//! The same world on loopback sockets: every vendor behind real TLS, one proxy that leads to the machines, and a control
-//! address for scripts. Requests go through [`World::exchange`] as in process, so that nothing can tell the two apart.
+//! The same world on loopback sockets: every vendor behind real TLS, one proxy that leads to the machines, its name servers,
+//! and a control address for scripts. Requests go through [`World::exchange`] as in process, so that nothing can tell the two apart.
 
 mod control;
 mod files;
 mod http;
+mod names;
 mod proxy;
 mod tls;
 
+use crate::dns::Server;
 use crate::world::Greenhouse;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
@@ -17,6 +19,10 @@ use tokio::task::JoinHandle;
 pub struct Serving {
     /// The control address.
     pub control: SocketAddr,
+    /// The zones' name servers, over UDP and TCP.
+    pub authority: SocketAddr,
+    /// The resolver of the operator's machine, over UDP and TCP.
+    pub resolver: SocketAddr,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -98,6 +104,8 @@ impl Greenhouse {
                 Box::pin(async move { http::vendor(world, endpoint, config, stream).await })
             }));
         }
+        let names = names::listen(&world, Server::Authority, &mut tasks).await?;
+        let resolver = names::listen(&world, Server::Resolver, &mut tasks).await?;
         let listener = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
         let proxy = listener.local_addr().map_err(ServeError::io("the proxy's socket"))?;
         tasks.push(accept(listener, {
@@ -114,8 +122,9 @@ impl Greenhouse {
             let router = router.clone();
             Box::pin(async move { http::plain(router, stream).await })
         }));
-        files::write(dir, &authority, &addresses, proxy, control, &self.credentials())?;
-        Ok(Serving { control, tasks })
+        let sockets = files::Sockets { proxy, control, authority: names, resolver };
+        files::write(dir, &authority, &addresses, &sockets, &self.credentials())?;
+        Ok(Serving { control, authority: names, resolver, tasks })
     }
 }
 

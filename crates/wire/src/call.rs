@@ -1,5 +1,6 @@
-use crate::{Error, Target};
+use crate::{Error, Stream, Target};
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use http::{HeaderMap, StatusCode};
 use std::time::Duration;
 
@@ -20,6 +21,25 @@ pub struct Call<T, E> {
     /// Reads the answer.
     pub read: Box<dyn Fn(&Answer) -> Result<T, E> + Send + Sync>,
 }
+
+/// One exchange over a byte stream of its own, for protocols that are not HTTP: the same value otherwise as a [`Call`].
+pub struct Talk<'a, T, E> {
+    /// What errors, logs and tallies call it.
+    pub name: &'static str,
+    /// The rate bucket it draws from.
+    pub bucket: &'static str,
+    /// Where the stream goes.
+    pub target: Target,
+    /// Whether it may be had again when nobody knows if it took effect.
+    pub repeat: Repeat,
+    /// How long all of it may take, with the opening of the stream.
+    pub timeout: Duration,
+    /// Says what there is to say and reads the answer; an I/O error is a connection that broke.
+    pub speak: Box<dyn Fn(Box<dyn Stream>) -> Spoken<'a, T, E> + Send + Sync + 'a>,
+}
+
+/// What comes of speaking: the answer as it was read, or a connection that broke.
+pub type Spoken<'a, T, E> = BoxFuture<'a, std::io::Result<Result<T, E>>>;
 
 /// What to do when it is unknown whether a request took effect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,6 +8,7 @@
 //!
 //! ```text
 //! Call  = name + Target + request + how to read the answer      a value; vendors' clients build these
+//! Talk  = the same over a byte stream, where HTTP is not spoken
 //! Line  = Wire + Time + rate buckets + retry policy             sends a Call: the only place that waits or retries
 //! Target= Route (direct | mesh) + host + port + Tls             what a handshake would check, as a value
 //! ```
@@ -26,7 +27,7 @@ mod target;
 mod time;
 
 pub use body::{Body, BoxError};
-pub use call::{Answer, Call, Fate, Lost, Repeat, Sorted};
+pub use call::{Answer, Call, Fate, Lost, Repeat, Sorted, Spoken, Talk};
 pub use channel::Channel;
 pub use line::{Line, Tally};
 pub use rate::{Pace, Rate};

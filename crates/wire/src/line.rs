@@ -1,5 +1,5 @@
 use crate::rate::Bucket;
-use crate::{Answer, Body, Call, Error, Fate, Lost, Rate, Repeat, SharedWire, Sorted, Time};
+use crate::{Answer, Body, Call, Error, Fate, Lost, Rate, Repeat, SharedWire, Sorted, Talk, Time};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -78,25 +78,72 @@ impl Line {
                     error
                 }
             };
-            let wait = match error.fate() {
-                Fate::Now if call.repeat == Repeat::Safe => self.backoff(attempt),
-                Fate::Later(after) => after.unwrap_or_else(|| self.backoff(attempt)),
-                _ => return Err(error),
-            };
-            if attempt >= TRIES_MAX {
+            if !self.waited(call.name, error.fate(), call.repeat, attempt).await {
                 return Err(error);
             }
-            tracing::debug!(call = call.name, attempt, wait_ms = wait.as_millis(), "again");
-            self.time.sleep(wait).await;
             attempt += 1;
         }
     }
 
-    async fn once<T, E>(&self, call: &Call<T, E>) -> Result<Answer, Error> {
-        let wait = self.locked(|shared| shared.draw(call.name, call.bucket, self.time.now()));
+    /// Talks over a stream of its own until it is answered for good, by the rules of [`Line::send`].
+    pub async fn talk<T, E: Sorted>(&self, talk: Talk<'_, T, E>) -> Result<T, E> {
+        let mut attempt = 1;
+        loop {
+            let error = match self.talk_once(&talk).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => error,
+                Err(error) => {
+                    let safe = error.is_before_sending() || talk.repeat == Repeat::Safe;
+                    let error = E::from(Lost { call: talk.name, error });
+                    if !safe {
+                        return Err(error);
+                    }
+                    error
+                }
+            };
+            if !self.waited(talk.name, error.fate(), talk.repeat, attempt).await {
+                return Err(error);
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn talk_once<T, E>(&self, talk: &Talk<'_, T, E>) -> Result<Result<T, E>, Error> {
+        self.drawn(talk.name, talk.bucket).await;
+        let exchange = async {
+            let stream = self.wire.open(&talk.target).await?;
+            let broken =
+                |error: std::io::Error| Error::Broken { host: talk.target.authority(), reason: error.to_string() };
+            (talk.speak)(stream).await.map_err(broken)
+        };
+        let said = self.time.within(talk.timeout, exchange).await;
+        said.map_err(|_| Error::TimedOut(talk.target.authority()))?
+    }
+
+    /// Waits before the next try; false if there is to be none.
+    async fn waited(&self, call: &'static str, fate: Fate, repeat: Repeat, attempt: u32) -> bool {
+        let wait = match fate {
+            Fate::Now if repeat == Repeat::Safe => self.backoff(attempt),
+            Fate::Later(after) => after.unwrap_or_else(|| self.backoff(attempt)),
+            _ => return false,
+        };
+        if attempt >= TRIES_MAX {
+            return false;
+        }
+        tracing::debug!(call, attempt, wait_ms = wait.as_millis(), "again");
+        self.time.sleep(wait).await;
+        true
+    }
+
+    async fn drawn(&self, call: &'static str, bucket: &'static str) {
+        let wait = self.locked(|shared| shared.draw(call, bucket, self.time.now()));
         if !wait.is_zero() {
             self.time.sleep(wait).await;
         }
+    }
+
+    async fn once<T, E>(&self, call: &Call<T, E>) -> Result<Answer, Error> {
+        self.drawn(call.name, call.bucket).await;
         let timed_out = || Error::TimedOut(call.target.authority());
         let exchange = async {
             let request = call.request.clone().map(Body::from);

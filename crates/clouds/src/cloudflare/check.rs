@@ -2,7 +2,7 @@
 
 use super::{Cloudflare, TOKEN, records_path, result};
 use crate::rest::Ask;
-use crate::{Error, Finding, Why};
+use crate::{Error, Finding, Why, Zones};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wire::Line;

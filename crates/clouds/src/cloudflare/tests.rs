@@ -1,6 +1,7 @@
 use super::*;
 use crate::rest::tests::GARBAGE;
 use crate::scripted::{Asked, Reply, line, lines};
+use crate::{AddressRecord, Finding, Why, Zones};
 
 const ZONE: &str = "023e105f4ecef8ad9ca31a8372d0c353";
 const COMMENT: &str = "bouquet/bouquet/api/rose";
@@ -27,9 +28,10 @@ fn zones(names: &[&str]) -> Value {
     names.iter().map(|name| json!({ "id": ZONE, "name": name, "status": "active" })).collect()
 }
 
-async fn put(line: &Line, known: Option<&str>) -> Result<Record, Error> {
-    let address = "100.64.0.7".parse().unwrap();
-    cloudflare().put_address(line, ZONE, known, "api.bouquet.example.com", address, 60, COMMENT).await
+async fn put(line: &Line, known: Option<&str>) -> Result<String, Error> {
+    let (name, mark) = ("api.bouquet.example.com".to_owned(), COMMENT.to_owned());
+    let wanted = AddressRecord { name, address: "100.64.0.7".parse().unwrap(), ttl_s: 60, mark };
+    cloudflare().put_address(line, ZONE, known, &wanted).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -52,7 +54,7 @@ async fn every_page_of_records_is_read() {
         let result = json!([record(page)]);
         Reply::Say(200, json!({ "success": true, "result": result, "result_info": info }).to_string())
     });
-    let ids: Vec<String> = cloudflare().records(&line, ZONE).await.unwrap().into_iter().map(|one| one.id).collect();
+    let ids: Vec<String> = cloudflare().all_records(&line, ZONE).await.unwrap().into_iter().map(|one| one.id).collect();
     assert_eq!(ids, ["a", "b"]);
     assert_eq!(lines(&asked).len(), 2);
 }
@@ -61,7 +63,7 @@ async fn every_page_of_records_is_read() {
 async fn garbage_is_an_error_with_the_calls_name() {
     for body in GARBAGE {
         let (line, _) = line(move |_| Reply::Say(200, body.to_owned()));
-        let error = cloudflare().records(&line, ZONE).await.unwrap_err();
+        let error = cloudflare().all_records(&line, ZONE).await.unwrap_err();
         assert_eq!((error.call, error.why), ("cloudflare GET /zones/{id}/dns_records", Why::Garbled), "{body}");
     }
 }
@@ -78,8 +80,8 @@ async fn a_known_record_is_patched_and_one_that_is_gone_is_made_again() {
         "GET" => good(&json!([])),
         _ => good(&record("r2")),
     });
-    assert_eq!(put(&line, Some("r1")).await.unwrap().id, "r1");
-    assert_eq!(put(&line, Some("r1")).await.unwrap().id, "r2");
+    assert_eq!(put(&line, Some("r1")).await.unwrap(), "r1");
+    assert_eq!(put(&line, Some("r1")).await.unwrap(), "r2");
     let verbs: Vec<String> = lines(&asked).iter().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
     assert_eq!(verbs, ["PATCH", "PATCH", "GET", "POST"]);
     let body: Value = serde_json::from_str(&asked.lock().unwrap()[3].body).unwrap();
@@ -102,7 +104,7 @@ async fn a_record_whose_making_was_lost_is_found_by_its_comment() {
         "GET" => good(&json!([])),
         _ => good(&record("r1")),
     });
-    assert_eq!(put(&line, None).await.unwrap().id, "r1");
+    assert_eq!(put(&line, None).await.unwrap(), "r1");
     assert_eq!(lines(&asked).iter().filter(|line| line.starts_with("POST")).count(), 1);
 }
 

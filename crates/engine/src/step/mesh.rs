@@ -2,7 +2,7 @@ use super::resource::cloud;
 use crate::diagnosis::{Absent, KeySeen};
 use crate::site::Site;
 use crate::{Error, deadline, diagnosis};
-use clouds::{Power, State, Why};
+use clouds::{AddressRecord, Power, State, Why};
 use plan::LOST_LABEL;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -182,16 +182,16 @@ async fn put(site: &Arc<Site>, name: &str, node: &str, address: IpAddr) -> Resul
     let (Some(zone), Some(seen)) = (&site.reach.zone, &site.observed.zone) else {
         return Err(Error::Unknown("the file names no DNS provider".into()));
     };
-    let comment = api_comment(&site.subject.cluster.name, node);
+    let mark = api_mark(&site.subject.cluster.name, node);
+    let wanted = AddressRecord { name: name.to_owned(), address, ttl_s: API_TTL_S, mark };
     let known = site.record(node);
-    let line = &site.reach.line;
-    let record = zone.put_address(line, &seen.id, known.as_deref(), name, address, API_TTL_S, &comment).await?;
-    site.remember_record(node, record.id);
+    let id = zone.put_address(&site.reach.line, &seen.id, known.as_deref(), &wanted).await?;
+    site.remember_record(node, id);
     Ok(())
 }
 
 /// The mark of an API record: the watcher never touches what bears it.
-pub(crate) fn api_comment(cluster: &str, node: &str) -> String {
+pub(crate) fn api_mark(cluster: &str, node: &str) -> String {
     format!("bouquet/{cluster}/api/{node}")
 }
 
@@ -208,6 +208,6 @@ pub(crate) fn key_node(cluster: &str, description: &str) -> Option<String> {
 }
 
 /// The control plane that an API record is for.
-pub(crate) fn api_comment_node(cluster: &str, comment: &str) -> Option<String> {
-    comment.strip_prefix(&format!("bouquet/{cluster}/api/")).map(str::to_owned)
+pub(crate) fn api_mark_node(cluster: &str, mark: &str) -> Option<String> {
+    mark.strip_prefix(&format!("bouquet/{cluster}/api/")).map(str::to_owned)
 }

@@ -1,6 +1,7 @@
 //! A record: how it is read from a request, checked as Cloudflare checks it, and shown.
 
 use super::api::Failure;
+use crate::dns::message::Data;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -51,6 +52,8 @@ impl Record {
         let data = body.get("data").filter(|data| data.is_object()).cloned().or_else(|| old?.data.clone());
         let content = text("content", old.map(|old| &old.content))?.or_else(|| content_of(&kind, data.as_ref()));
         let content = content.ok_or_else(|| missing("content"))?;
+        // A service's priority comes among its data, and is shown beside them.
+        let priority = body.get("priority").or_else(|| data.as_ref()?.get("priority")).and_then(Value::as_u64);
         let comment = match body.get("comment") {
             Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
             Some(_) => None,
@@ -79,7 +82,7 @@ impl Record {
             ttl: if proxied { 1 } else { ttl },
             proxied,
             comment,
-            priority: body.get("priority").and_then(Value::as_u64).or_else(|| old?.priority),
+            priority: priority.or_else(|| old?.priority),
             data,
             kind,
             created: old.map_or(now, |old| old.created),
@@ -164,6 +167,30 @@ impl Record {
         matches!(self.kind.as_str(), "A" | "AAAA" | "CNAME")
     }
 
+    /// As name servers send it; `None` for the types whose bytes nobody here writes (HTTPS, SVCB, TLSA, PTR).
+    pub(super) fn data(&self) -> Option<Data> {
+        let mut words = self.content.split_whitespace();
+        let host = |text: &str| text.trim_end_matches('.').to_owned();
+        let priority = self.priority.and_then(|priority| u16::try_from(priority).ok());
+        Some(match self.kind.as_str() {
+            "A" => Data::A(self.content.parse().ok()?),
+            "AAAA" => Data::Aaaa(self.content.parse().ok()?),
+            "CNAME" => Data::Alias(host(&self.content)),
+            "NS" => Data::NameServer(host(&self.content)),
+            "MX" => Data::Mail(priority?, host(&self.content)),
+            "TXT" => Data::Text(strings(&self.content)),
+            "SRV" => {
+                let (weight, port) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+                Data::Service(priority?, weight, port, host(words.next()?))
+            }
+            "CAA" => {
+                let (flags, tag) = (words.next()?.parse().ok()?, words.next()?.to_owned());
+                Data::Issuer(flags, tag, words.next()?.trim_matches('"').to_owned())
+            }
+            _ => return None,
+        })
+    }
+
     /// As the API shows it.
     pub(super) fn body(&self) -> Value {
         let mut body = json!({
@@ -184,6 +211,14 @@ impl Record {
         }
         body
     }
+}
+
+/// The strings of a TXT record: each in quotes, or all of the text, cut where a string must end.
+fn strings(content: &str) -> Vec<Vec<u8>> {
+    let quoted: Vec<&str> = content.split('"').skip(1).step_by(2).collect();
+    let parts = if content.starts_with('"') { quoted } else { vec![content] };
+    let cut = |part: &str| part.as_bytes().chunks(255).map(<[u8]>::to_vec).collect::<Vec<_>>();
+    parts.into_iter().flat_map(cut).collect()
 }
 
 /// A name as it is stored: lower case, full, without a dot at the end. `@` is the zone itself.

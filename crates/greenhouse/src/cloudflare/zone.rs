@@ -1,5 +1,6 @@
 //! A zone and what may stand beside what in it.
 
+use super::answers::SERVERS;
 use super::api::Failure;
 use super::record::Record;
 use serde_json::{Value, json};
@@ -15,11 +16,21 @@ pub(super) struct Zone {
     pub name: String,
     /// By id.
     pub records: BTreeMap<String, Record>,
+    /// Of the zone's start; grows with every change.
+    pub serial: u32,
 }
+
+/// Where serial numbers begin: Cloudflare's count from a clock of its own.
+const FIRST_SERIAL: u32 = 2_374_000_000;
 
 impl Zone {
     pub(super) fn new(id: String, name: &str) -> Self {
-        Zone { id, name: name.trim_end_matches('.').to_ascii_lowercase(), records: BTreeMap::new() }
+        Zone {
+            id,
+            name: name.trim_end_matches('.').to_ascii_lowercase(),
+            records: BTreeMap::new(),
+            serial: FIRST_SERIAL,
+        }
     }
 
     /// Adds a record.
@@ -54,6 +65,7 @@ impl Zone {
             return Err(Failure::bad(code, message));
         }
         self.records.insert(record.id.clone(), record);
+        self.serial = self.serial.wrapping_add(1);
         Ok(())
     }
 
@@ -62,7 +74,9 @@ impl Zone {
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Result<Record, Failure> {
-        self.records.remove(id).ok_or_else(Failure::no_record)
+        let removed = self.records.remove(id).ok_or_else(Failure::no_record)?;
+        self.serial = self.serial.wrapping_add(1);
+        Ok(removed)
     }
 
     /// As the API shows it.
@@ -70,7 +84,7 @@ impl Zone {
         json!({
             "id": self.id, "name": self.name, "status": "active", "paused": false, "type": "full",
             "development_mode": 0,
-            "name_servers": ["dora.ns.cloudflare.com", "ivan.ns.cloudflare.com"],
+            "name_servers": SERVERS,
             "original_name_servers": ["ns1.registrar.example", "ns2.registrar.example"],
             "original_registrar": null, "original_dnshost": null,
             "created_on": "2025-03-14T09:20:00.000000Z", "modified_on": "2025-03-14T09:40:00.000000Z",

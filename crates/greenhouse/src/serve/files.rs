@@ -13,12 +13,19 @@ use std::path::Path;
 const SYSTEM_ROOTS: &[&str] =
     &["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
 
+/// What listens beside the vendors.
+pub(super) struct Sockets {
+    pub proxy: SocketAddr,
+    pub control: SocketAddr,
+    pub authority: SocketAddr,
+    pub resolver: SocketAddr,
+}
+
 pub(super) fn write(
     dir: &Path,
     authority: &Authority,
     addresses: &[Address],
-    proxy: SocketAddr,
-    control: SocketAddr,
+    sockets: &Sockets,
     credentials: &BTreeMap<&'static str, String>,
 ) -> Result<(), ServeError> {
     let keep = |name: &str, text: &str| {
@@ -47,9 +54,11 @@ pub(super) fn write(
     }
     variables.extend(addresses.iter().map(|address| (address.variable, address.url.clone())));
     variables.extend(["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"].map(|name| (name, at("ca.pem"))));
-    variables.insert("BOUQUET_MESH_PROXY", format!("socks5h://{proxy}"));
+    variables.insert("BOUQUET_MESH_PROXY", format!("socks5h://{}", sockets.proxy));
     variables.insert("BOUQUET_OPERATOR_ADDRESS", OPERATOR.to_string());
-    variables.insert("BOUQUET_GREENHOUSE", format!("http://{control}"));
+    variables.insert("BOUQUET_GREENHOUSE", format!("http://{}", sockets.control));
+    variables.insert("BOUQUET_GREENHOUSE_DNS", sockets.authority.to_string());
+    variables.insert("BOUQUET_GREENHOUSE_RESOLVER", sockets.resolver.to_string());
     let mut text = String::new();
     for (name, value) in &variables {
         let _ = writeln!(text, "export {name}='{}'", value.replace('\'', r"'\''"));

@@ -32,7 +32,7 @@ impl Build<'_> {
         let mut listen = |line: &str| {
             if let Some(bytes) = written_bytes(line) {
                 self.progress.at("writing the disk image", bytes, 0);
-            } else {
+            } else if !is_count(line) {
                 last.push(line.to_owned());
                 last.drain(..last.len().saturating_sub(QUOTED));
             }
@@ -61,12 +61,14 @@ impl Build<'_> {
         let target = ssh(*address);
         let wait = Wait::new(self.line, "the rescue system's SSH", BOOT);
         loop {
-            match Rescue::connect(self.line.wire(), self.line.time(), &target, login).await {
+            let failed = match Rescue::connect(self.line.wire(), self.line.time(), &target, login).await {
                 Ok(rescue) => return Ok(rescue),
-                Err(error) => tracing::debug!(%error, "no SSH yet"),
-            }
+                Err(failed) => failed,
+            };
+            tracing::debug!(error = %failed, "no SSH yet");
             self.progress.at("waiting for its SSH", 0, 0);
-            wait.pause(Pace::VENDOR).await?;
+            let late = |late: Error| Error { message: format!("{}; at last: {failed}", late.message), ..late };
+            wait.pause(Pace::VENDOR).await.map_err(late)?;
         }
     }
 }
@@ -110,6 +112,11 @@ fn quoted(text: &str) -> String {
 fn written_bytes(line: &str) -> Option<u64> {
     let (bytes, rest) = line.split_once(' ')?;
     if rest.starts_with("bytes") { bytes.parse().ok() } else { None }
+}
+
+/// `0+0 records in`: dd says so at its end whatever happened, and would push out the line that says what did.
+fn is_count(line: &str) -> bool {
+    line.ends_with(" records in") || line.ends_with(" records out")
 }
 
 #[cfg(test)]
