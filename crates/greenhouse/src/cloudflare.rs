@@ -23,6 +23,8 @@ pub(crate) use answers::{End, Said};
 use api::{Rate, Token};
 use record::Record;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
 use wire::Rng;
 use zone::Zone;
 
@@ -32,8 +34,27 @@ const TOKEN_LETTERS: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklm
 pub(crate) const NEGATIVE_TTL_S: u32 = 1800;
 
 /// Lies that the emulator can tell.
-pub(crate) const LIES: &[crate::Lie] =
-    &[("cloudflare-deletes-twice", "deleting a record that is not there is a success")];
+pub(crate) const LIES: &[crate::Lie] = &[
+    ("cloudflare-deletes-twice", "deleting a record that is not there is a success"),
+    ("cloudflare-any-token", "every token is the account's first"),
+    ("cloudflare-other-zone", "a token reaches every zone"),
+    ("cloudflare-batch-by-halves", "what came before a change that fails stays changed"),
+    ("cloudflare-batch-posts-first", "a batch makes records before it deletes any"),
+    ("cloudflare-page-repeats", "every page is the first"),
+    ("cloudflare-page-short", "the last record of a list is on no page"),
+    ("cloudflare-identical-records", "two records may be the same"),
+    ("cloudflare-cname-beside-address", "an alias may stand beside addresses"),
+    ("cloudflare-any-address", "the content of an A record may be anything"),
+    ("cloudflare-any-ttl", "a TTL may be of any length"),
+    ("cloudflare-long-comment", "a comment may be of any length"),
+    ("cloudflare-patch-drops-comment", "a change that says nothing of the comment removes it"),
+    ("cloudflare-put-merges", "a PUT keeps what it does not name"),
+    ("cloudflare-names-by-prefix", "a filter by name finds what begins with it"),
+    ("cloudflare-names-as-written", "a record shows the name that it was made with"),
+];
+
+/// The lies of one world.
+type Lies = BTreeSet<&'static str>;
 
 /// The account.
 pub(crate) struct State {
@@ -76,8 +97,8 @@ impl State {
         for draft in drafts {
             let id = self.record_id();
             if let Some(zone) = self.zones.first_mut() {
-                let record = Record::read(&draft, None, &zone.name, id, long_ago);
-                let _planted = record.and_then(|record| zone.insert(record));
+                let record = Record::read(&draft, None, &zone.name, id, long_ago, &Lies::new());
+                let _planted = record.and_then(|record| zone.insert(record, &Lies::new()));
             }
         }
     }
@@ -118,7 +139,8 @@ pub(crate) fn foreign(world: &World, name: &str) {
         let id = state.cloudflare.record_id();
         let draft = json!({"type": "A", "name": name, "content": "198.51.100.99", "ttl": 300});
         let Some(zone) = state.cloudflare.zones.first_mut() else { return };
-        let made = Record::read(&draft, None, &zone.name, id, now).and_then(|record| zone.insert(record));
+        let made = Record::read(&draft, None, &zone.name, id, now, &Lies::new())
+            .and_then(|record| zone.insert(record, &Lies::new()));
         let how = if made.is_ok() { "foreign record" } else { "no room for a foreign record" };
         state.note(format_args!("dns: {how} {name}"));
     });

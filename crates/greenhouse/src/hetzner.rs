@@ -29,6 +29,27 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use wire::Rng;
 
+/// Lies that the emulator can tell.
+pub(crate) const LIES: &[crate::Lie] = &[
+    ("hetzner-any-token", "every token is the project's"),
+    ("hetzner-readonly-token-writes", "a token that may only read changes things"),
+    ("hetzner-page-repeats", "every page is the first"),
+    ("hetzner-pages-end-early", "nobody is told of the last page"),
+    ("hetzner-selector-of-one-term", "of a label selector only the first term counts"),
+    ("hetzner-sort-ignored", "lists are in the order of ids, whatever is asked"),
+    ("hetzner-snapshot-never-ends", "the action that makes a snapshot runs for ever"),
+    ("hetzner-snapshot-without-labels", "a snapshot does not get its labels"),
+    ("hetzner-failure-is-success", "an action that failed says that it went well"),
+    ("hetzner-name-twice", "two servers may have one name"),
+    ("hetzner-user-data-of-any-length", "user data may be longer than 32 KiB"),
+    ("hetzner-used-firewall-deleted", "a firewall that is applied can be deleted"),
+    ("hetzner-delete-without-action", "deleting a server answers with nothing"),
+    ("hetzner-deleted-server-stays", "a deleted server is still shown"),
+    ("hetzner-locked-is-a-conflict", "409 where a server is locked"),
+    ("hetzner-rescue-without-password", "the rescue system's password is not said"),
+    ("hetzner-size-as-text", "the size of a server's disk is a string"),
+];
+
 /// The project behind the tokens.
 pub(crate) struct State {
     token: String,

@@ -316,7 +316,10 @@ fn refusal(vendor: &str, code: u16) -> http::Response<Body> {
                 409 => "conflict",
                 423 => "locked",
                 429 => "rate_limit_exceeded",
+                412 => "resource_unavailable",
+                502 => "bad_gateway",
                 503 => "unavailable",
+                504 => "timeout",
                 _ => "server_error",
             };
             serde_json::json!({"error": {"code": word, "message": format!("emulated {word}"), "details": null}})

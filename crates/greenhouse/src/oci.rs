@@ -43,6 +43,31 @@ const BASE32: &[u8] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// The pseudo host of a served world's one endpoint.
 const ONE_HOST: &str = "oci.greenhouse";
 
+/// Lies that the emulator can tell.
+pub(crate) const LIES: &[crate::Lie] = &[
+    ("oci-signature-unchecked", "any signature will do"),
+    ("oci-any-key", "whatever key a signature names is the user's"),
+    ("oci-unsigned-digest", "the digest of a body need not be signed"),
+    ("oci-digest-unchecked", "a body need not be the one that was signed"),
+    ("oci-skew-forgiven", "a clock may be off by any amount"),
+    ("oci-pages-end-early", "nobody is told that there is a next page"),
+    ("oci-page-repeats", "every page but the last begins where the one before it began"),
+    ("oci-retry-token-ignored", "a retry token makes a second thing"),
+    ("oci-etag-ignored", "a change is made whatever `if-match` says"),
+    ("oci-full-vcn-deleted", "a VCN goes with all that is in it"),
+    ("oci-used-subnet-deleted", "a subnet goes though a VNIC is in it"),
+    ("oci-routed-gateway-deleted", "a gateway goes though a route leads to it"),
+    ("oci-vnic-detached-at-once", "no VNIC outlives its instance"),
+    ("oci-work-never-ends", "work requests stay IN_PROGRESS"),
+    ("oci-tags-lost", "what is made has no free-form tags"),
+    ("oci-tags-merged", "new tags are added to the old ones"),
+    ("oci-launch-without-size", "a flexible shape needs no shapeConfig"),
+    ("oci-usage-uncounted", "limits never say that anything is used"),
+    ("oci-object-overwritten", "an object is put though `if-none-match` forbids it"),
+    ("oci-part-lost", "the last part of an upload is not in the object"),
+    ("oci-md5-unchecked", "a body need not be what its MD5 says"),
+];
+
 /// The tenancy, and all it has.
 pub(crate) struct State {
     rng: Rng,

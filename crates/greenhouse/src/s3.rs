@@ -9,6 +9,7 @@
 
 mod buckets;
 mod call;
+mod checksum;
 mod chunks;
 mod conditions;
 mod escape;
@@ -40,6 +41,28 @@ const DOMAIN: &str = "your-objectstorage.com";
 const XMLNS: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 /// Larger requests are refused: what this world stores is in memory. The vendor's own limit is 5 GiB.
 const BODY_BYTES_MAX: usize = 1 << 30;
+
+/// Lies that the emulator can tell.
+pub(crate) const LIES: &[crate::Lie] = &[
+    ("s3-signature-unchecked", "any signature will do"),
+    ("s3-skew-forgiven", "a clock may be off by any amount"),
+    ("s3-expired-url", "a presigned URL is good for ever"),
+    ("s3-digest-unchecked", "a body need not be the one that was signed"),
+    ("s3-checksum-unchecked", "a checksum need not be that of the body"),
+    ("s3-checksum-lost", "nobody is given the checksum that came with an object"),
+    ("s3-range-off-by-one", "a range ends one byte early"),
+    ("s3-put-overwrites", "`if-none-match: *` is ignored on a put"),
+    ("s3-put-anyhow", "`if-match` is ignored on a put"),
+    ("s3-pages-end-early", "no listing says that there is more"),
+    ("s3-page-repeats", "a page begins with the last key of the one before it"),
+    ("s3-delimiter-ignored", "no keys have a common prefix"),
+    ("s3-etag-of-the-whole", "the tag of what came in parts is its MD5"),
+    ("s3-parts-unordered", "parts may be put together in any order"),
+    ("s3-small-parts", "a part may be of any size"),
+    ("s3-copy-without-metadata", "a copy has no metadata"),
+    ("s3-last-key-kept", "of several keys that are deleted the last one stays"),
+    ("s3-full-bucket-deleted", "a bucket goes with all that is in it"),
+];
 
 /// Buckets and their objects, and who may see them.
 pub(crate) struct State {
@@ -139,7 +162,7 @@ async fn serve(Handle(site): Handle<Site>, request: Request) -> Response {
 }
 
 fn answer(site: &Site, head: &http::request::Parts, body: &Bytes, name: &mut String) -> Answer {
-    let call = site.world.with(|state| Call::read(head, body, &state.s3.keys, state.now()))?;
+    let call = site.world.with(|state| Call::read(head, body, &state.s3.keys, state.now(), &state.lies))?;
     name.clone_from(&call.bucket);
     if call.is_trailing && site.world.fault("s3", "no-trailers", &call.bucket).is_some() {
         return Err(Refusal::of("XAmzContentSHA256Mismatch"));

@@ -46,6 +46,28 @@ const OTHER_TAG: &str = "tag:unrelated";
 /// Alphabet of Tailscale's ids and secrets.
 const ALNUM: &[u8] = b"0123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz";
 
+/// Lies that the emulator can tell.
+pub(crate) const LIES: &[crate::Lie] = &[
+    ("tailscale-any-secret", "an OAuth client needs no right secret"),
+    ("tailscale-any-token", "every credential is the owner's"),
+    ("tailscale-scopes-ignored", "whoever may do something may do everything"),
+    ("tailscale-any-tags", "a key may have any tags"),
+    ("tailscale-key-without-tags", "a key does not keep its tags"),
+    ("tailscale-key-shown-again", "a key's secret is shown whenever somebody asks"),
+    ("tailscale-key-for-ninety-days", "a key lives ninety days, whatever was asked"),
+    ("tailscale-deleted-key-stays", "a deleted key is as good as before"),
+    ("tailscale-etag-ignored", "a policy is replaced whatever `if-match` says"),
+    ("tailscale-any-policy", "every policy is valid"),
+    ("tailscale-comments-lost", "the policy comes back without its comments"),
+    ("tailscale-deleted-device-stays", "a deleted device is still there"),
+    ("tailscale-device-keeps-its-tags", "new tags of a device are not taken"),
+    ("tailscale-device-stays-authorised", "a device cannot lose its approval"),
+    ("tailscale-key-expiry-stays", "the expiry of a device's key cannot be switched"),
+    ("tailscale-routes-lost", "enabled routes are forgotten"),
+    ("tailscale-seen-while-connected", "a connected device says when it was last seen"),
+    ("tailscale-one-kind-of-id", "devices are found by their old ids only"),
+];
+
 /// The tailnet.
 pub(crate) struct State {
     rng: Rng,

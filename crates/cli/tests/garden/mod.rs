@@ -23,10 +23,15 @@ pub struct Garden {
 impl Garden {
     /// Serves a world and waits until it is ready. `name` is the test's own.
     pub fn new(name: &str) -> Self {
+        Self::with(name, SPEED, &[])
+    }
+
+    /// The same at another speed, and with `more` arguments of `greenhouse serve`.
+    pub fn with(name: &str, speed: &str, more: &[&str]) -> Self {
         let folder = env::temp_dir().join(format!("bouquet-garden-{name}-{}", std::process::id()));
         fs::create_dir_all(folder.join("home")).unwrap();
         let mut serve = Command::new(env!("CARGO_BIN_EXE_bouquet"));
-        serve.args(["greenhouse", "serve", "--speed", SPEED, "--dir"]).arg(folder.join("world"));
+        serve.args(["greenhouse", "serve", "--speed", speed, "--dir"]).arg(folder.join("world")).args(more);
         let mut child = serve.stdout(Stdio::piped()).spawn().unwrap();
         let mut ready = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
@@ -85,6 +90,14 @@ impl Garden {
     /// What the vendors' APIs would list.
     pub fn inventory(&self) -> Value {
         self.control("GET", "inventory", "").1
+    }
+
+    /// How many calls somebody has answered so far: `hetzner`, `oci`, …
+    #[allow(dead_code, reason = "not every program of tests counts")]
+    pub fn calls(&self, to: &str) -> u64 {
+        let journal = self.control("GET", "requests", "").1;
+        let of = |entry: &&Value| entry["to"] == to && entry["status"] != 0;
+        journal.as_array().unwrap().iter().filter(of).count() as u64
     }
 
     /// Makes one of each kind that is not the product's.

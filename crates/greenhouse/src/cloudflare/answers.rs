@@ -132,14 +132,16 @@ fn records<'a>(zone: &'a Zone, name: &str) -> Option<Vec<&'a Record>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Lies;
     use super::*;
     use serde_json::{Value, json};
 
     fn zone(records: &[Value]) -> Vec<Zone> {
         let mut zone = Zone::new("z".into(), "example.com");
         for (at, draft) in records.iter().enumerate() {
-            let record = Record::read(draft, None, "example.com", at.to_string(), jiff::Timestamp::UNIX_EPOCH).unwrap();
-            zone.insert(record).unwrap();
+            let record =
+                Record::read(draft, None, "example.com", at.to_string(), jiff::Timestamp::UNIX_EPOCH, &Lies::new());
+            zone.insert(record.unwrap(), &Lies::new()).unwrap();
         }
         vec![zone]
     }

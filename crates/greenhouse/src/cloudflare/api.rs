@@ -186,7 +186,8 @@ impl FromRequestParts<World> for Caller {
     async fn from_request_parts(parts: &mut Parts, world: &World) -> Result<Self, Failure> {
         let text = bearer(&parts.headers)?;
         let found = world.with(|state| {
-            let token = state.cloudflare.tokens.iter().find(|token| token.text == text)?;
+            let anybody = state.lies.contains("cloudflare-any-token");
+            let token = state.cloudflare.tokens.iter().find(|token| token.text == text || anybody)?;
             Some(Caller { token: token.id.clone(), zone: token.zone.clone() })
         });
         found.ok_or_else(|| {
@@ -225,7 +226,8 @@ impl FromRequestParts<World> for InZone {
         if !named.values().all(is_id) {
             return Err(Failure::no_route(parts.uri.path()));
         }
-        let zone = named.get("zone").filter(|zone| **zone == caller.zone).cloned();
+        let everywhere = world.lies("cloudflare-other-zone");
+        let zone = named.get("zone").filter(|zone| **zone == caller.zone || everywhere).cloned();
         let refusal = Failure::new(StatusCode::FORBIDDEN, 10_000, "Authentication error");
         let zone = zone.ok_or_else(|| refusal.clone())?;
         if is_hidden(world, &zone) { Err(refusal) } else { Ok(InZone { zone }) }

@@ -15,9 +15,13 @@ const KINDS: [&str; 4] = ["deletes", "patches", "puts", "posts"];
 pub(super) async fn run(State(world): State<World>, at: InZone, body: Bytes) -> Answer {
     let body = read(&body)?;
     let wrong = || Failure::bad(9207, "Request body is invalid.");
+    let mut kinds = KINDS;
+    if world.lies("cloudflare-batch-posts-first") {
+        kinds.reverse();
+    }
     let mut changes = Vec::new();
     let mut counts = Vec::new();
-    for kind in KINDS {
+    for kind in kinds {
         let items = match body.get(kind) {
             None | Some(Value::Null) => &[],
             Some(Value::Array(items)) => items.as_slice(),
@@ -39,7 +43,7 @@ pub(super) async fn run(State(world): State<World>, at: InZone, body: Bytes) -> 
         return Err(Failure::bad(9207, &message));
     }
     let mut results = commit(&world, &at.zone, &changes).await?.into_iter();
-    let shown = KINDS
+    let shown = kinds
         .iter()
         .zip(counts)
         .map(|(kind, count)| ((*kind).to_owned(), results.by_ref().take(count).collect::<Value>()));

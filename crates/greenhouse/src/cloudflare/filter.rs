@@ -1,12 +1,13 @@
 //! Which records a list asks for, and in which order.
 
+use super::Lies;
 use super::record::Record;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// Whether a record fits the query: every filter that is given, or with `match=any` one of them.
-pub(super) fn fits(record: &Record, query: &BTreeMap<String, String>) -> bool {
-    let mut given = query.iter().filter_map(|(key, wanted)| one(record, key, &wanted.to_lowercase()));
+pub(super) fn fits(record: &Record, query: &BTreeMap<String, String>, lies: &Lies) -> bool {
+    let mut given = query.iter().filter_map(|(key, wanted)| one(record, key, &wanted.to_lowercase(), lies));
     if query.get("match").is_some_and(|how| how == "any") {
         let mut given = given.peekable();
         given.peek().is_none() || given.any(|fits| fits)
@@ -16,7 +17,7 @@ pub(super) fn fits(record: &Record, query: &BTreeMap<String, String>) -> bool {
 }
 
 /// What one query parameter says of the record; `None` if it is no filter. Filters do not regard case.
-fn one(record: &Record, key: &str, wanted: &str) -> Option<bool> {
+fn one(record: &Record, key: &str, wanted: &str, lies: &Lies) -> Option<bool> {
     let (field, how) = key.split_once('.').unwrap_or((key, "exact"));
     let comment = record.comment.as_deref();
     let value = match field {
@@ -34,6 +35,7 @@ fn one(record: &Record, key: &str, wanted: &str) -> Option<bool> {
     };
     Some(match how {
         _ if field == "search" => value.contains(wanted),
+        "exact" if field == "name" && lies.contains("cloudflare-names-by-prefix") => value.starts_with(wanted),
         "exact" => value == wanted,
         "contains" => value.contains(wanted),
         "startswith" => value.starts_with(wanted),

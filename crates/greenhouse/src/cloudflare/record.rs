@@ -1,5 +1,6 @@
 //! A record: how it is read from a request, checked as Cloudflare checks it, and shown.
 
+use super::Lies;
 use super::api::Failure;
 use crate::dns::message::Data;
 use jiff::Timestamp;
@@ -37,6 +38,7 @@ impl Record {
         zone: &str,
         id: String,
         now: Timestamp,
+        lies: &Lies,
     ) -> Result<Self, Failure> {
         if !body.is_object() {
             return Err(Failure::bad(9207, "Request body is invalid."));
@@ -57,6 +59,7 @@ impl Record {
         let comment = match body.get("comment") {
             Some(Value::String(text)) if !text.is_empty() => Some(text.clone()),
             Some(_) => None,
+            None if lies.contains("cloudflare-patch-drops-comment") => None,
             None => old.and_then(|old| old.comment.clone()),
         };
         let proxied = match body.get("proxied") {
@@ -92,16 +95,19 @@ impl Record {
         if record.kind == "MX" && record.priority.is_none() {
             return Err(missing("priority"));
         }
-        record.check(body)?;
+        record.check(body, lies)?;
+        if lies.contains("cloudflare-names-as-written") {
+            record.name = name;
+        }
         if !matches!(record.kind.as_str(), "MX" | "SRV" | "URI") {
             record.priority = None;
         }
         Ok(record)
     }
 
-    fn check(&self, body: &Value) -> Result<(), Failure> {
+    fn check(&self, body: &Value, lies: &Lies) -> Result<(), Failure> {
         match self.kind.as_str() {
-            "A" if self.content.parse::<Ipv4Addr>().is_err() => {
+            "A" if self.content.parse::<Ipv4Addr>().is_err() && !lies.contains("cloudflare-any-address") => {
                 return Err(Failure::bad(9005, "Content for A record must be a valid IPv4 address."));
             }
             "AAAA" if self.content.parse::<Ipv6Addr>().is_err() => {
@@ -117,12 +123,12 @@ impl Record {
             "A" | "AAAA" | "CNAME" | "NS" | "MX" | "PTR" | "TXT" | "CAA" | "SRV" | "HTTPS" | "SVCB" | "TLSA" => {}
             _ => return Err(Failure::invalid(9004, "Invalid DNS record type.")),
         }
-        if self.ttl != 1 && !(60..=86_400).contains(&self.ttl) {
+        if self.ttl != 1 && !(60..=86_400).contains(&self.ttl) && !lies.contains("cloudflare-any-ttl") {
             let message = "Invalid TTL. Must be between 60 and 86,400 seconds, or 1 for Automatic.";
             return Err(Failure::invalid(9021, message));
         }
         self.check_proxied()?;
-        self.check_comment()?;
+        self.check_comment(lies)?;
         match body.get("tags").and_then(Value::as_array).map_or(0, Vec::len) {
             0 => Ok(()),
             count => {
@@ -151,9 +157,9 @@ impl Record {
         Ok(())
     }
 
-    fn check_comment(&self) -> Result<(), Failure> {
+    fn check_comment(&self, lies: &Lies) -> Result<(), Failure> {
         let Some(comment) = &self.comment else { return Ok(()) };
-        if comment.chars().count() > COMMENT_MAX {
+        if comment.chars().count() > COMMENT_MAX && !lies.contains("cloudflare-long-comment") {
             let message = format!("Comment exceeds the maximum length of {COMMENT_MAX} characters.");
             return Err(Failure::invalid(9313, &message));
         }

@@ -1,10 +1,10 @@
 //! `/zones/{zone}/dns_records`: one record at a time.
 
-use super::State as Account;
 use super::api::{Answer, Failure, InZone, Page, success};
 use super::filter;
 use super::record::Record;
 use super::zone::Zone;
+use super::{Lies, State as Account};
 use crate::world::World;
 use axum::extract::{Path, Query, State};
 use bytes::Bytes;
@@ -26,26 +26,27 @@ pub(super) enum Change<'a> {
 
 impl Zone {
     /// Makes a change, or none at all; the result as the API shows it.
-    pub(super) fn change(&mut self, change: &Change<'_>, new_id: String, now: Timestamp) -> Result<Value, Failure> {
+    fn change(&mut self, change: &Change<'_>, new_id: String, now: Timestamp, lies: &Lies) -> Result<Value, Failure> {
         match change {
             Change::Delete(id) => self.remove(id).map(|record| json!({"id": record.id})),
             Change::Patch(id, body) => {
                 let old = self.record(id)?.clone();
-                let new = Record::read(body, Some(&old), &self.name, old.id.clone(), now)?;
+                let new = Record::read(body, Some(&old), &self.name, old.id.clone(), now, lies)?;
                 let shown = new.body();
-                self.replace(new).map(|()| shown)
+                self.replace(new, lies).map(|()| shown)
             }
             Change::Put(id, body) => {
                 let old = self.record(id)?.clone();
-                let mut new = Record::read(body, None, &self.name, old.id, now)?;
+                let kept = Some(&old).filter(|_| lies.contains("cloudflare-put-merges"));
+                let mut new = Record::read(body, kept, &self.name, old.id.clone(), now, lies)?;
                 new.created = old.created;
                 let shown = new.body();
-                self.replace(new).map(|()| shown)
+                self.replace(new, lies).map(|()| shown)
             }
             Change::Post(body) => {
-                let new = Record::read(body, None, &self.name, new_id, now)?;
+                let new = Record::read(body, None, &self.name, new_id, now, lies)?;
                 let shown = new.body();
-                self.insert(new).map(|()| shown)
+                self.insert(new, lies).map(|()| shown)
             }
         }
     }
@@ -58,12 +59,15 @@ pub(super) async fn commit(world: &World, zone: &str, changes: &[Change<'_>]) ->
     world.with(|state| {
         let now = state.now();
         let ids: Vec<String> = changes.iter().map(|_| state.cloudflare.record_id()).collect();
-        let Account { zones, .. } = &mut state.cloudflare;
+        let (Account { zones, .. }, lies) = (&mut state.cloudflare, &state.lies);
         let known = zones.iter_mut().find(|known| known.id == zone).ok_or_else(Failure::no_record)?;
         let mut copy = known.clone();
-        let made = changes.iter().zip(ids).map(|(change, id)| copy.change(change, id, now));
-        let results = made.collect::<Result<Vec<_>, _>>()?;
-        *known = copy;
+        let made = changes.iter().zip(ids).map(|(change, id)| copy.change(change, id, now, lies));
+        let results = made.collect::<Result<Vec<_>, _>>();
+        if results.is_ok() || lies.contains("cloudflare-batch-by-halves") {
+            *known = copy;
+        }
+        let results = results?;
         for (change, shown) in changes.iter().zip(&results) {
             let word = match change {
                 Change::Delete(_) => "deleted",
@@ -100,11 +104,17 @@ pub(super) async fn list(
     let found = world.with(|state| {
         let zone = state.cloudflare.zones.iter().find(|zone| zone.id == at.zone);
         let records = zone.into_iter().flat_map(|zone| zone.records.values());
-        let mut records: Vec<&Record> = records.filter(|record| filter::fits(record, &query)).collect();
+        let mut records: Vec<&Record> = records.filter(|record| filter::fits(record, &query, &state.lies)).collect();
         records.sort_by(|a, b| filter::compare(a, b, &query));
         records.into_iter().map(Record::body).collect::<Vec<_>>()
     });
-    Page::read(&query, 100, PAGE_MAX).answer(&found)
+    let mut page = Page::read(&query, 100, PAGE_MAX);
+    if world.lies("cloudflare-page-repeats") {
+        page.number = 1;
+    }
+    let found =
+        if world.lies("cloudflare-page-short") { found.split_last().map_or(&[][..], |it| it.1) } else { &found };
+    page.answer(found)
 }
 
 pub(super) async fn show(State(world): State<World>, at: InZone, path: Ids) -> Answer {

@@ -1,6 +1,7 @@
 //! A zone and what may stand beside what in it.
 
 use super::answers::SERVERS;
+use super::Lies;
 use super::api::Failure;
 use super::record::Record;
 use serde_json::{Value, json};
@@ -34,21 +35,23 @@ impl Zone {
     }
 
     /// Adds a record.
-    pub(super) fn insert(&mut self, record: Record) -> Result<(), Failure> {
+    pub(super) fn insert(&mut self, record: Record, lies: &Lies) -> Result<(), Failure> {
         if self.records.len() >= RECORDS_MAX {
             return Err(Failure::bad(81_045, "Record quota exceeded."));
         }
-        self.replace(record)
+        self.replace(record, lies)
     }
 
     /// Puts a record in the place of the one with its id, if there is one.
-    pub(super) fn replace(&mut self, record: Record) -> Result<(), Failure> {
+    pub(super) fn replace(&mut self, record: Record, lies: &Lies) -> Result<(), Failure> {
         let mut beside = self.records.values().filter(|other| other.id != record.id && other.name == record.name);
         let kind = record.kind.as_str();
         let clash = beside.find_map(|other| match (kind, other.kind.as_str()) {
             _ if kind == other.kind && record.content == other.content => {
-                Some((81_058, "An identical record already exists."))
+                let accepted = lies.contains("cloudflare-identical-records");
+                (!accepted).then_some((81_058, "An identical record already exists."))
             }
+            ("CNAME", "A" | "AAAA") if lies.contains("cloudflare-cname-beside-address") => None,
             ("CNAME", "A" | "AAAA" | "CNAME") => {
                 Some((81_053, "An A, AAAA, or CNAME record with that host already exists."))
             }

@@ -65,10 +65,12 @@ pub(super) fn instant(state: &mut Everything, command: &'static str, resources: 
 /// Ends an action: well, or with a code and a message.
 pub(super) fn finish(state: &mut Everything, id: ActionId, end: Result<(), (&'static str, &'static str)>) {
     let now = state.now();
-    if let Some(action) = state.hetzner.actions.get_mut(&id) {
+    let (endless, fine) =
+        (state.lies.contains("hetzner-snapshot-never-ends"), state.lies.contains("hetzner-failure-is-success"));
+    if let Some(action) = state.hetzner.actions.get_mut(&id).filter(|it| !endless || it.command != "create_image") {
         action.finished = Some(now);
         action.progress = 100;
-        action.error = end.err();
+        action.error = end.err().filter(|_| !fine);
     }
 }
 

@@ -126,6 +126,7 @@ fn digits(per_unit: u64) -> usize {
 pub(super) fn routes() -> Router<World> {
     Router::new()
         .route("/locations", get(locations))
+        .route("/locations/{id}", get(one_location))
         .route("/server_types", get(types))
         .route("/server_types/{id}", get(one_type))
         .route("/pricing", get(pricing))
@@ -138,6 +139,13 @@ pub(super) fn routes() -> Router<World> {
 
 async fn locations(query: Query) -> Answer {
     list::page(&query, "locations", LOCATIONS.iter().map(|at| location(at.1)).collect(), &["id", "name"])
+}
+
+async fn one_location(Id(id): Id) -> Answer {
+    match LOCATIONS.iter().find(|at| at.0 == id) {
+        Some(at) => ok(json!({"location": location(at.1)})),
+        None => Err(Refusal::not_found("location", id)),
+    }
 }
 
 async fn types(Handle(world): Handle<World>, query: Query) -> Answer {
@@ -183,6 +191,6 @@ async fn pricing() -> Answer {
         "currency": "EUR", "vat_rate": "19.00", "image": {"price_per_gb_month": amount(14, 1000)},
         "floating_ip": {"price_monthly": amount(3000, 1000)}, "floating_ips": [], "primary_ips": addresses,
         "server_backup": {"percentage": "20.00"}, "server_types": types, "load_balancer_types": [],
-        "volume": {"price_per_gb_month": amount(57, 1000)}, "traffic": {"price_per_tb": amount(1000, 1000)},
+        "volume": {"price_per_gb_month": amount(57, 1000)},
     }}))
 }

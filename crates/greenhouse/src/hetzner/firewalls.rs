@@ -226,7 +226,7 @@ async fn delete(Handle(world): Handle<World>, Id(id): Id) -> Answer {
     world.with(|state| {
         needed(state, id)?;
         let in_use = state.hetzner.servers.values().any(|server| server.firewalls.contains(&id));
-        if in_use || lagging {
+        if (in_use || lagging) && !state.lies.contains("hetzner-used-firewall-deleted") {
             return Err(Refusal::new(422, "resource_in_use", format!("firewall with ID '{id}' is still in use")));
         }
         state.hetzner.firewalls.remove(&id);

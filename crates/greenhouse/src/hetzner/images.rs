@@ -63,7 +63,7 @@ impl Image {
             "created_from": self.created_from.as_ref().map(|(id, name)| json!({"id": id, "name": name})),
             "bound_to": null, "os_flavor": flavor.unwrap_or("unknown"),
             "os_version": self.name.as_deref().and_then(|name| name.split_once('-')).map(|(_, version)| version),
-            "rapid_deploy": !self.is_snapshot(), "protection": {"delete": false}, "deprecated": null, "deleted": null,
+            "rapid_deploy": !self.is_snapshot(), "protection": {"delete": false}, "deprecation": null, "deleted": null,
             "labels": self.labels, "architecture": arch_word(self.arch),
         })
     }

@@ -5,11 +5,12 @@
 
 use super::answer::Refusal;
 use super::labels;
+use crate::world::World;
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use bytes::Bytes;
 use http::request::Parts;
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The `{id}` of a path.
 pub(super) struct Id(pub u64);
@@ -26,30 +27,40 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
 }
 
 /// The query, in order; keys may repeat.
-pub(super) struct Query(Vec<(String, String)>);
+pub(super) struct Query {
+    pairs: Vec<(String, String)>,
+    /// The world's lies, for lists.
+    lies: BTreeSet<&'static str>,
+}
 
-impl<S: Send + Sync> FromRequestParts<S> for Query {
+impl FromRequestParts<World> for Query {
     type Rejection = Refusal;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refusal> {
-        let found = axum::extract::Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
+    async fn from_request_parts(parts: &mut Parts, world: &World) -> Result<Self, Refusal> {
+        let found = axum::extract::Query::<Vec<(String, String)>>::from_request_parts(parts, world).await;
         let found = found.map_err(|_| Refusal::new(400, "invalid_input", "invalid query"))?;
-        Ok(Query(found.0))
+        Ok(Query { pairs: found.0, lies: world.with(|state| state.lies.clone()) })
     }
 }
 
 impl Query {
     #[cfg(test)]
     pub(super) fn of(pairs: &[(&str, &str)]) -> Self {
-        Query(pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect())
+        let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        Query { pairs, lies: BTreeSet::new() }
+    }
+
+    /// Whether the world tells this lie.
+    pub(super) fn lies(&self, name: &'static str) -> bool {
+        self.lies.contains(name)
     }
 
     pub(super) fn one(&self, key: &str) -> Option<&str> {
-        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
+        self.pairs.iter().find(|(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
     pub(super) fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_str())
+        self.pairs.iter().filter(move |(name, _)| name == key).map(|(_, value)| value.as_str())
     }
 
     /// A number, or `default`.

@@ -56,6 +56,11 @@ impl Selector {
         Ok(Selector(requirements))
     }
 
+    /// Forgets all requirements but the first.
+    pub(super) fn keep_first(&mut self) {
+        self.0.truncate(1);
+    }
+
     /// Whether an object's `labels` satisfy it.
     pub(super) fn matches(&self, labels: &Value) -> bool {
         let get = |key: &str| labels.get(key).and_then(Value::as_str);

@@ -16,18 +16,24 @@ pub(super) fn page(query: &Query, kind: &'static str, mut items: Vec<Value>, sor
         items.retain(|item| item.get("name").and_then(Value::as_str) == Some(name));
     }
     if let Some(text) = query.one("label_selector") {
-        let selector = Selector::parse(text)?;
+        let mut selector = Selector::parse(text)?;
+        if query.lies("hetzner-selector-of-one-term") {
+            selector.keep_first();
+        }
         items.retain(|item| selector.matches(item.get("labels").unwrap_or(&Value::Null)));
     }
-    sort(query, &mut items, sorts)?;
-
+    if !query.lies("hetzner-sort-ignored") {
+        sort(query, &mut items, sorts)?;
+    }
     let page = query.number("page", 1)?;
     let per_page = query.number("per_page", PER_PAGE)?.min(PER_PAGE_MAX);
     let total = items.len() as u64;
     let last = total.div_ceil(per_page).max(1);
-    let from = usize::try_from((page - 1).saturating_mul(per_page)).unwrap_or(usize::MAX);
+    let first = if query.lies("hetzner-page-repeats") { 0 } else { page - 1 };
+    let from = usize::try_from(first.saturating_mul(per_page)).unwrap_or(usize::MAX);
     let size = usize::try_from(per_page).unwrap_or(usize::MAX);
     let shown: Vec<Value> = items.into_iter().skip(from).take(size).collect();
+    let last = if query.lies("hetzner-pages-end-early") { last.saturating_sub(1).max(1) } else { last };
     let next = (page < last).then(|| page + 1);
     let previous = (page > 1).then(|| page - 1);
     let meta = json!({"pagination": {

@@ -1,7 +1,7 @@
 //! Servers, from create to delete.
 
 use super::action::{self, ActionId};
-use super::answer::{Answer, Refusal, created, ok};
+use super::answer::{Answer, Refusal, created, no_content, ok};
 use super::catalogue::{self, ServerType};
 use super::input::{self, Id, Input, Query};
 use super::{images, list, shapes};
@@ -103,6 +103,9 @@ async fn update(Handle(world): Handle<World>, Id(id): Id, input: Input) -> Answe
 fn locked_by_fault(world: &World, id: u64) -> Result<(), Refusal> {
     let name = world.with(|state| state.hetzner.servers.get(&id).map(|server| server.name.clone()));
     match name.and_then(|name| world.fault("hetzner", "locked", &name)) {
+        Some(_) if world.lies("hetzner-locked-is-a-conflict") => {
+            Err(Refusal::new(409, "conflict", "cannot perform operation because server is locked"))
+        }
         Some(_) => Err(Refusal::locked()),
         None => Ok(()),
     }
@@ -140,7 +143,7 @@ const FIELDS: &[&str] = &[
     "public_net",
 ];
 
-fn order(input: &Input) -> Result<Order, Refusal> {
+fn order(world: &World, input: &Input) -> Result<Order, Refusal> {
     input.only(FIELDS)?;
     let name = input.needed_text("name")?.to_owned();
     let is_label = |part: &str| {
@@ -160,7 +163,8 @@ fn order(input: &Input) -> Result<Order, Refusal> {
         catalogue::location_name(&location).ok_or_else(|| Refusal::field("location", "location not found"))?;
     let image = input.reference("image")?.ok_or_else(|| Refusal::field("image", "Missing data for required field."))?;
     let user_data = input.text("user_data")?.map(|text| Bytes::copy_from_slice(text.as_bytes()));
-    if user_data.as_ref().is_some_and(|data| data.len() > USER_DATA_BYTES_MAX) {
+    let is_long = user_data.as_ref().is_some_and(|data| data.len() > USER_DATA_BYTES_MAX);
+    if is_long && !world.lies("hetzner-user-data-of-any-length") {
         return Err(Refusal::field("user_data", "Length must be between 0 and 32768."));
     }
     let firewalls = input
@@ -203,7 +207,7 @@ fn refused(world: &World, order: &Order) -> Result<(), Refusal> {
 }
 
 async fn create(Handle(world): Handle<World>, input: Input) -> Answer {
-    let order = order(&input)?;
+    let order = order(&world, &input)?;
     refused(&world, &order)?;
     let ends_in_error = world.fault("hetzner", "action-error", &order.name).is_some();
     let ends_locked = world.fault("hetzner", "action-locked", &order.name).is_some();
@@ -233,7 +237,8 @@ async fn create(Handle(world): Handle<World>, input: Input) -> Answer {
 
 /// Enters the server and builds its machine, still without power.
 fn place(state: &mut Everything, order: Order, never_boots: bool) -> Result<u64, Refusal> {
-    if state.hetzner.servers.values().any(|server| server.name == order.name) {
+    let is_taken = state.hetzner.servers.values().any(|server| server.name == order.name);
+    if is_taken && !state.lies.contains("hetzner-name-twice") {
         return Err(Refusal::uniqueness("server name is already used", "name"));
     }
     if !catalogue::is_sold(order.kind, order.location) {
@@ -344,7 +349,19 @@ async fn come_up(
     if let (Some(machine), Some(starting)) = (machine, starting) {
         machine::power_on(world, machine);
         action::run(world, starting, &format!("start {name}"), 1_000, 2_000).await;
-        world.with(|state| action::finish(state, starting, Ok(())));
+        world.with(|state| {
+            started(state, id, machine);
+            action::finish(state, starting, Ok(()));
+        });
+    }
+}
+
+/// A server runs as soon as it has been started: that its machine's firmware is only now at work is none of the API's
+/// business.
+fn started(state: &mut Everything, id: u64, machine: MachineId) {
+    let has_power = state.machines.get(&machine).is_some_and(|machine| machine.power);
+    if let Some(server) = state.hetzner.servers.get_mut(&id).filter(|_| has_power) {
+        server.power(true);
     }
 }
 
@@ -363,13 +380,18 @@ async fn delete(Handle(world): Handle<World>, Id(id): Id) -> Answer {
     world.spawn(async move {
         later.delay_between(&format!("delete {id}"), 1_000, 3_000).await;
         later.with(|state| {
-            state.hetzner.servers.remove(&id);
+            if !state.lies.contains("hetzner-deleted-server-stays") {
+                state.hetzner.servers.remove(&id);
+            }
             if let Some(machine) = machine {
                 state.machines.remove(&machine);
             }
             action::finish(state, going, Ok(()));
         });
     });
+    if world.lies("hetzner-delete-without-action") {
+        return no_content();
+    }
     ok(json!({"action": world.with(|state| action::shown(state, going))}))
 }
 
@@ -430,7 +452,12 @@ fn power(world: &World, id: u64, machine: MachineId, command: &str) -> Answer {
             "poweroff" | "shutdown" => machine::power_off(&later, machine),
             _ => machine::power_cycle(&later, machine),
         }
-        later.with(|state| action::finish(state, going, Ok(())));
+        later.with(|state| {
+            if command == "poweron" {
+                started(state, id, machine);
+            }
+            action::finish(state, going, Ok(()));
+        });
     });
     created(json!({"action": world.with(|state| action::shown(state, going))}))
 }
@@ -466,6 +493,7 @@ fn enable_rescue(world: &World, id: u64, machine: MachineId, input: &Input) -> A
         let password: String = hex::encode(state.rng().bytes::<8>());
         set_rescue(state, id, machine, Some(keys), &password);
         let done = action::instant(state, "enable_rescue", &[("server", id)]);
+        let password = Some(password).filter(|_| !state.lies.contains("hetzner-rescue-without-password"));
         created(json!({"action": action::shown(state, done), "root_password": password}))
     })
 }
@@ -476,7 +504,7 @@ fn create_image(world: &World, id: u64, machine: MachineId, name: &str, input: &
         return Err(Refusal::field("type", "only snapshots are made here"));
     }
     let description = input.text("description")?.unwrap_or("snapshot").to_owned();
-    let labels = input.labels()?.unwrap_or_default();
+    let labels = input.labels()?.filter(|_| !world.lies("hetzner-snapshot-without-labels")).unwrap_or_default();
     let (image, going, shown) = world.with(|state| {
         let (disk, arch, disk_gib) = match state.machines.get(&machine) {
             Some(machine) => (machine.disk.clone(), machine.arch, machine.disk_gib),

@@ -16,6 +16,11 @@ pub(super) fn server(state: &Everything, server: &Server) -> Value {
     let ipv6 = server
         .ipv6
         .map(|net| json!({"id": server.id * 10 + 2, "ip": format!("{net}/64"), "blocked": false, "dns_ptr": []}));
+    let disk_gib = if state.lies.contains("hetzner-size-as-text") {
+        json!(server.kind.disk_gib.to_string())
+    } else {
+        json!(server.kind.disk_gib)
+    };
     json!({
         "id": server.id, "name": server.name, "status": server.status, "created": stamp(server.created),
         "public_net": {"ipv4": ipv4, "ipv6": ipv6, "floating_ips": [], "firewalls": firewalls},
@@ -23,7 +28,7 @@ pub(super) fn server(state: &Everything, server: &Server) -> Value {
         "image": image, "iso": null, "rescue_enabled": server.rescue.is_some(), "locked": server.locked,
         "backup_window": null, "outgoing_traffic": 0, "ingoing_traffic": 0, "included_traffic": 21_990_232_555_520_u64,
         "protection": {"delete": false, "rebuild": false}, "labels": server.labels, "volumes": [],
-        "load_balancers": [], "primary_disk_size": server.kind.disk_gib, "placement_group": null,
+        "load_balancers": [], "primary_disk_size": disk_gib, "placement_group": null,
     })
 }
 

@@ -41,6 +41,7 @@ impl Call {
     ) -> Result<Created, Refusal> {
         let body: [u8; 32] = Sha256::digest(&self.body).into();
         let token = self.header("opc-retry-token").map(|token| format!("{} {token}", self.head.uri.path()));
+        let token = token.filter(|_| !self.lies("oci-retry-token-ignored"));
         self.site.world.with(|state| {
             let now = state.now();
             let known = token.as_ref().and_then(|token| state.oci.retries.get(token));
@@ -50,7 +51,10 @@ impl Call {
                 });
                 return if still && known.body == body { Ok(Created::Again(known.id.clone())) } else { Err(spent()) };
             }
-            let resource = make(state)?;
+            let mut resource = make(state)?;
+            if self.lies("oci-tags-lost") {
+                resource.common_mut().freeform.clear();
+            }
             let id = resource.common().id.clone();
             R::shelf_mut(&mut state.oci).insert(id.clone(), resource);
             if let Some(token) = token {
@@ -77,7 +81,12 @@ impl Call {
         self.site.world.with(|state| {
             let resource = self.site.find::<R>(&state.oci, id)?;
             self.check_match(&resource.common().etag())?;
+            let before = resource.common().freeform.clone();
             change(state)?;
+            if self.lies("oci-tags-merged") {
+                let common = self.site.find_mut::<R>(&mut state.oci, id)?.common_mut();
+                common.freeform = before.into_iter().chain(std::mem::take(&mut common.freeform)).collect();
+            }
             Ok(respond(self.site.find::<R>(&state.oci, id)?, &state.oci))
         })
     }

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{Method, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How far a client's clock may be off, either way.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
@@ -22,28 +22,35 @@ pub(super) fn verify(
     streamed: bool,
     (key_id, key): (&str, &UserKey),
     now: Timestamp,
+    lies: &BTreeSet<&'static str>,
 ) -> Result<(), Refusal> {
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
     let wrong = Refusal::unauthenticated;
     let fields = header("authorization").and_then(fields).ok_or_else(wrong)?;
     let field = |name: &str| fields.get(name).copied().ok_or_else(wrong);
-    if field("algorithm")? != "rsa-sha256" || field("version")? != "1" || field("keyId")? != key_id {
+    if field("algorithm")? != "rsa-sha256" || field("version")? != "1" {
+        return Err(wrong());
+    }
+    if field("keyId")? != key_id && !lies.contains("oci-any-key") {
         return Err(wrong());
     }
     let signed: Vec<String> = field("headers")?.split_whitespace().map(str::to_ascii_lowercase).collect();
     let has_body = matches!(head.method, Method::POST | Method::PUT | Method::PATCH) && !streamed;
     let needed = SIGNED_ALWAYS.iter().chain(SIGNED_WITH_BODY.iter().filter(|_| has_body));
-    if !needed.into_iter().all(|name| signed.iter().any(|given| given == name)) {
+    let mut needed = needed.filter(|name| **name != "x-content-sha256" || !lies.contains("oci-unsigned-digest"));
+    if !needed.all(|name| signed.iter().any(|given| given == name)) {
         return Err(wrong());
     }
     let date_header = signed.iter().find(|name| matches!(name.as_str(), "date" | "x-date")).ok_or_else(wrong)?;
     let text = signing_string(head, &signed).ok_or_else(wrong)?;
     let signature = STANDARD.decode(field("signature")?).map_err(|_| wrong())?;
-    if !key.verify(text.as_bytes(), &signature) {
+    if !key.verify(text.as_bytes(), &signature) && !lies.contains("oci-signature-unchecked") {
         return Err(wrong());
     }
-    check_date(header(date_header).ok_or_else(wrong)?, now)?;
-    if has_body {
+    if !lies.contains("oci-skew-forgiven") {
+        check_date(header(date_header).ok_or_else(wrong)?, now)?;
+    }
+    if has_body && !lies.contains("oci-digest-unchecked") {
         let digest = STANDARD.encode(Sha256::digest(body));
         let length = header("content-length").and_then(|text| text.parse::<usize>().ok());
         if header("x-content-sha256") != Some(digest.as_str()) || length != Some(body.len()) {

@@ -149,7 +149,7 @@ fn create(desk: &mut Desk<'_>, call: &Call) -> Answer {
 }
 
 fn delete(desk: &mut Desk<'_>, call: &Call) -> Answer {
-    if !desk.find(&call.bucket)?.objects.is_empty() {
+    if !desk.find(&call.bucket)?.objects.is_empty() && !call.lies("s3-full-bucket-deleted") {
         return Err(Refusal::of("BucketNotEmpty"));
     }
     desk.s3.buckets.remove(&call.bucket);
@@ -165,7 +165,14 @@ fn list(desk: &Desk<'_>, call: &Call) -> Answer {
     let start = if is_v2 { call.given("start-after") } else { call.given("marker") };
     let after = token.as_deref().or(start).unwrap_or_default();
     let prefix = call.query("prefix").unwrap_or_default();
-    let page = listing::page(&found.objects, Wish { prefix, delimiter: call.given("delimiter"), after, max });
+    let delimiter = call.given("delimiter").filter(|_| !call.lies("s3-delimiter-ignored"));
+    let inclusive = (token.is_some() || !is_v2) && call.lies("s3-page-repeats");
+    let before = if inclusive { found.objects.keys().rfind(|key| key.as_str() < after) } else { None };
+    let after = before.map_or(after, String::as_str);
+    let mut page = listing::page(&found.objects, Wish { prefix, delimiter, after, max });
+    if call.lies("s3-pages-end-early") {
+        page.next = None;
+    }
     let is_encoded = call.query("encoding-type") == Some("url");
     let key = |key: &str| if is_encoded { escape::encode(key.as_bytes(), true) } else { key.to_owned() };
     let mut xml = Writer::new();

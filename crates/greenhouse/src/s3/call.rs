@@ -2,7 +2,7 @@
 
 use super::refusal::Refusal;
 use super::signature::{self, Payload};
-use super::{DOMAIN, Keys, LOCATIONS, chunks, escape};
+use super::{DOMAIN, Keys, LOCATIONS, checksum, chunks, escape};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -11,11 +11,10 @@ use http::{HeaderMap, Method};
 use jiff::Timestamp;
 use md5::{Digest, Md5};
 use sha2::Sha256;
+use std::collections::BTreeSet;
 
 /// The longest key, in bytes.
 const KEY_BYTES_MAX: usize = 1024;
-/// What a client's checksum of a body may be made by.
-const CHECKSUMS: &[&str] = &["crc32", "crc32c", "crc64nvme", "sha1", "sha256"];
 
 /// A request.
 pub(super) struct Call {
@@ -31,16 +30,25 @@ pub(super) struct Call {
     pub checksum: Option<(String, String)>,
     /// It came in chunks with a trailer.
     pub is_trailing: bool,
+    /// The world's.
+    pub lies: BTreeSet<&'static str>,
 }
 
 impl Call {
-    pub(super) fn read(head: &Parts, body: &Bytes, keys: &Keys, now: Timestamp) -> Result<Self, Refusal> {
+    pub(super) fn read(
+        head: &Parts,
+        body: &Bytes,
+        keys: &Keys,
+        now: Timestamp,
+        lies: &BTreeSet<&'static str>,
+    ) -> Result<Self, Refusal> {
         let query = escape::query(head.uri.query().unwrap_or_default());
-        let (payload, chain) = signature::verify(head, &query, keys, now)?;
+        let (payload, chain) = signature::verify(head, &query, keys, now, lies)?;
         let mut trailers = Vec::new();
         let body = match payload {
             Payload::Unsigned => body.clone(),
             Payload::Whole(hash) if hash == hex::encode(Sha256::digest(body)) => body.clone(),
+            Payload::Whole(_) if lies.contains("s3-digest-unchecked") => body.clone(),
             Payload::Whole(_) => return Err(Refusal::of("XAmzContentSHA256Mismatch")),
             Payload::Chunks { is_signed } => {
                 let whole = chunks::decode(body, is_signed.then_some(chain))?;
@@ -56,12 +64,18 @@ impl Call {
         let host = signature::header(&head.headers, "host");
         let host = host.or_else(|| head.uri.authority().map(ToString::to_string)).unwrap_or_default();
         let (bucket, key) = place(&host, head.uri.path())?;
-        let checksum = checksum(&head.headers, &trailers);
+        let checksum = given_checksum(&head.headers, &trailers);
         let is_trailing = !trailers.is_empty();
         let (method, headers) = (head.method.clone(), head.headers.clone());
-        let call = Call { method, bucket, key, query, headers, body, checksum, is_trailing };
+        let lies = lies.clone();
+        let call = Call { method, bucket, key, query, headers, body, checksum, is_trailing, lies };
         call.check_digests()?;
         Ok(call)
+    }
+
+    /// Whether the world tells this lie.
+    pub(super) fn lies(&self, name: &'static str) -> bool {
+        self.lies.contains(name)
     }
 
     /// A query parameter's value; of one without a value, the empty text.
@@ -97,22 +111,14 @@ impl Call {
             }
         }
         let Some((name, value)) = &self.checksum else { return Ok(()) };
-        let made = match name.as_str() {
-            "x-amz-checksum-crc32" => {
-                let mut crc = flate2::Crc::new();
-                crc.update(&self.body);
-                crc.sum().to_be_bytes().to_vec()
-            }
-            "x-amz-checksum-sha256" => Sha256::digest(&self.body).to_vec(),
-            // The rest are believed.
-            _ => return Ok(()),
-        };
-        if *value == STANDARD.encode(made) { Ok(()) } else { Err(Refusal::of("BadDigest")) }
+        let made = name.strip_prefix("x-amz-checksum-").and_then(|kind| checksum::of(kind, &self.body));
+        let is_right = made.is_none_or(|made| *value == STANDARD.encode(made));
+        if is_right || self.lies("s3-checksum-unchecked") { Ok(()) } else { Err(Refusal::of("BadDigest")) }
     }
 }
 
-fn checksum(headers: &HeaderMap, trailers: &[(String, String)]) -> Option<(String, String)> {
-    CHECKSUMS.iter().find_map(|kind| {
+fn given_checksum(headers: &HeaderMap, trailers: &[(String, String)]) -> Option<(String, String)> {
+    checksum::KINDS.iter().find_map(|kind| {
         let name = format!("x-amz-checksum-{kind}");
         let trailing = trailers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         let value = signature::header(headers, &name).or(trailing)?;

@@ -26,10 +26,11 @@ fn names(list: &str, etag: Option<&str>) -> bool {
 
 /// Whether a write may happen to what is there now.
 pub(super) fn may_write(call: &Call, etag: Option<&str>) -> Result<(), Refusal> {
-    if call.header("if-none-match").is_some_and(|list| names(list, etag)) {
+    let refused = call.header("if-none-match").filter(|_| !call.lies("s3-put-overwrites"));
+    if refused.is_some_and(|list| names(list, etag)) {
         return Err(Refusal::of("PreconditionFailed"));
     }
-    match (call.header("if-match"), etag) {
+    match (call.header("if-match").filter(|_| !call.lies("s3-put-anyhow")), etag) {
         (Some(_), None) => Err(Refusal::of("NoSuchKey")),
         (Some(list), etag) if !names(list, etag) => Err(Refusal::of("PreconditionFailed")),
         _ => Ok(()),

@@ -129,6 +129,8 @@ fn read(desk: &Desk<'_>, call: &Call) -> Answer {
     let is_fresh = may_read(call, &object.etag, object.modified)?;
     let total = object.bytes.len();
     let range = conditions::range(call.header("range"), total)?;
+    let range =
+        range.map(|(from, to)| (from, if call.lies("s3-range-off-by-one") { to.max(from + 2) - 1 } else { to }));
     let (status, bytes) = match range {
         _ if !is_fresh => (StatusCode::NOT_MODIFIED, Bytes::new()),
         Some((from, to)) => (StatusCode::PARTIAL_CONTENT, object.bytes.slice(from..to)),
@@ -140,7 +142,8 @@ fn read(desk: &Desk<'_>, call: &Call) -> Answer {
     *response.status_mut() = status;
     // Of a part of an object no client could check the whole's sum, and of nothing there is none.
     let wants_sum = call.header("x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"));
-    let sum = object.checksum.as_ref().filter(|_| wants_sum && range.is_none() && is_fresh);
+    let is_told = wants_sum && range.is_none() && is_fresh && !call.lies("s3-checksum-lost");
+    let sum = object.checksum.as_ref().filter(|_| is_told);
     response = tagged(response, &object.etag, sum);
     let (name, value) = last_modified(object.modified);
     set(&mut response, name, &value);
@@ -176,6 +179,9 @@ fn copy(desk: &mut Desk<'_>, call: &Call) -> Answer {
     if replaces {
         object.headers = kept(&call.headers)?;
     }
+    if call.lies("s3-copy-without-metadata") {
+        object.headers.retain(|name, _| !name.starts_with("x-amz-meta-"));
+    }
     let mut xml = Writer::new();
     xml.within(&format!("CopyObjectResult xmlns=\"{XMLNS}\""), |xml| {
         xml.element("LastModified", &stamp(object.modified));
@@ -197,8 +203,11 @@ pub(super) fn delete_several(desk: &mut Desk<'_>, call: &Call) -> Answer {
     let keys = keys.filter(|keys| (1..=DELETE_MAX).contains(&keys.len())).ok_or_else(malformed)?;
     let mut xml = Writer::new();
     xml.within(&format!("DeleteResult xmlns=\"{XMLNS}\""), |xml| {
+        let kept = keys.last().copied().filter(|_| call.lies("s3-last-key-kept"));
         for key in keys {
-            bucket.objects.remove(key);
+            if kept != Some(key) {
+                bucket.objects.remove(key);
+            }
             if !is_quiet {
                 xml.within("Deleted", |xml| xml.element("Key", key));
             }

@@ -11,6 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use ring::hmac;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// How far a client's clock may be off, either way.
@@ -66,6 +67,7 @@ pub(super) fn verify(
     query: &[(String, String)],
     keys: &Keys,
     now: Timestamp,
+    lies: &BTreeSet<&'static str>,
 ) -> Result<(Payload, Chain), Refusal> {
     let given = match header(&head.headers, "authorization") {
         Some(authorization) => in_header(&head.headers, &authorization)?,
@@ -80,7 +82,7 @@ pub(super) fn verify(
     if access != keys.access {
         return Err(Refusal::of("InvalidAccessKeyId"));
     }
-    check_date(&given, day, now)?;
+    check_date(&given, day, now, lies)?;
     if !given.signed_headers.split(';').any(|name| name == "host") {
         return Err(Refusal::of("SignatureDoesNotMatch"));
     }
@@ -90,7 +92,8 @@ pub(super) fn verify(
     for part in [day, region, "s3", "aws4_request"] {
         key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref());
     }
-    if hex::encode(hmac::sign(&key, text.as_bytes())) != given.signature {
+    let is_right = hex::encode(hmac::sign(&key, text.as_bytes())) == given.signature;
+    if !is_right && !lies.contains("s3-signature-unchecked") {
         return Err(Refusal::of("SignatureDoesNotMatch"));
     }
     let payload = match given.payload.as_str() {
@@ -152,7 +155,7 @@ fn in_query(query: &[(String, String)]) -> Result<Given, Refusal> {
     })
 }
 
-fn check_date(given: &Given, day: &str, now: Timestamp) -> Result<(), Refusal> {
+fn check_date(given: &Given, day: &str, now: Timestamp, lies: &BTreeSet<&'static str>) -> Result<(), Refusal> {
     let denied = || Refusal::of("AccessDenied");
     let date = DateTime::strptime("%Y%m%dT%H%M%SZ", &given.date).map_err(|_| denied())?;
     let date = date.to_zoned(TimeZone::UTC).map_err(|_| denied())?.timestamp();
@@ -161,7 +164,8 @@ fn check_date(given: &Given, day: &str, now: Timestamp) -> Result<(), Refusal> {
     }
     let age = now.duration_since(date);
     match given.expires {
-        None if age.abs() > SKEW => Err(Refusal::of("RequestTimeTooSkewed")),
+        None if age.abs() > SKEW && !lies.contains("s3-skew-forgiven") => Err(Refusal::of("RequestTimeTooSkewed")),
+        Some(_) if lies.contains("s3-expired-url") => Ok(()),
         Some(expires) if age < -SKEW || age.as_secs() > expires => {
             Err(Refusal::saying("AccessDenied", "Request has expired"))
         }

@@ -9,6 +9,7 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use jiff::Timestamp;
+use std::collections::BTreeSet;
 use wire::Rng;
 
 const SHA256_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -37,7 +38,7 @@ fn authorization(signed: &str, signature: &str) -> String {
 }
 
 fn refused(head: &Parts, body: &Bytes, now: Timestamp) -> &'static str {
-    Call::read(head, body, &amazons_keys(), now).err().map_or("", |refusal| refusal.code)
+    Call::read(head, body, &amazons_keys(), now, &BTreeSet::new()).err().map_or("", |refusal| refusal.code)
 }
 
 #[test]
@@ -96,7 +97,7 @@ fn signed_chunks_are_verified_one_by_one() {
     .concat();
     assert_eq!(body.len(), 66_824);
     let put = head("PUT", "/examplebucket/chunkObject.txt", &headers);
-    let call = Call::read(&put, &body.clone().into(), &amazons_keys(), amazons_day()).unwrap();
+    let call = Call::read(&put, &body.clone().into(), &amazons_keys(), amazons_day(), &BTreeSet::new()).unwrap();
     assert_eq!(
         (call.body.len(), call.bucket.as_str(), call.key.as_str()),
         (66_560, "examplebucket", "chunkObject.txt")
@@ -135,6 +136,7 @@ impl Room {
             body: Bytes::copy_from_slice(body.as_bytes()),
             checksum: sum.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
             is_trailing: false,
+            lies: BTreeSet::new(),
         };
         let mut desk = Desk { location, now: self.now, s3: &mut self.state };
         if key.is_empty() { buckets::bucket(&mut desk, &call) } else { objects::object(&mut desk, &call) }

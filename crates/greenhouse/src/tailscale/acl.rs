@@ -11,7 +11,14 @@ use serde_json::json;
 
 pub(super) async fn show(State(world): State<World>, caller: Caller, headers: HeaderMap) -> Answer {
     caller.needs("policy_file:read")?;
-    Ok(world.with(|state| render(&state.tailscale.policy, &headers)))
+    Ok(world.with(|state| {
+        let policy = &state.tailscale.policy;
+        if state.lies.contains("tailscale-comments-lost") {
+            let etag = format!("\"{}\"", policy.hash());
+            return ([(header::ETAG, etag)], axum::Json(policy.json.clone())).into_response();
+        }
+        render(policy, &headers)
+    }))
 }
 
 pub(super) async fn replace(State(world): State<World>, caller: Caller, headers: HeaderMap, body: Bytes) -> Answer {
@@ -20,7 +27,7 @@ pub(super) async fn replace(State(world): State<World>, caller: Caller, headers:
     world.with(|state| {
         let policy = &mut state.tailscale.policy;
         let if_match = headers.get(header::IF_MATCH).and_then(|value| value.to_str().ok());
-        if if_match.is_some_and(|wanted| !policy.matches(wanted)) {
+        if if_match.is_some_and(|wanted| !policy.matches(wanted)) && !state.lies.contains("tailscale-etag-ignored") {
             return Err(Refusal::new(StatusCode::PRECONDITION_FAILED, "precondition failed, invalid old hash"));
         }
         *policy = document;
@@ -31,10 +38,11 @@ pub(super) async fn replace(State(world): State<World>, caller: Caller, headers:
 }
 
 /// Answers 200 whatever it finds; what is wrong is in the body.
-pub(super) async fn validate(caller: Caller, body: Bytes) -> Answer {
+pub(super) async fn validate(State(world): State<World>, caller: Caller, body: Bytes) -> Answer {
     caller.needs("policy_file:read")?;
     match Document::read(&String::from_utf8_lossy(&body)) {
         Ok(_) => json_answer(json!({})),
+        Err(_) if world.lies("tailscale-any-policy") => json_answer(json!({})),
         Err(refusal) => json_answer(refusal.body()),
     }
 }

@@ -130,7 +130,14 @@ impl FromRequestParts<World> for Caller {
         let caller = world.with(|state| {
             let now = state.now();
             state.tailscale.sweep(now);
-            state.tailscale.caller(&token?, now)
+            if state.lies.contains("tailscale-any-token") {
+                return Some(Caller { scopes: vec!["all".into()], tags: None });
+            }
+            let mut caller = state.tailscale.caller(&token?, now)?;
+            if state.lies.contains("tailscale-scopes-ignored") {
+                caller.scopes = vec!["all".into()];
+            }
+            Some(caller)
         });
         let caller = caller.ok_or_else(|| Refusal::new(StatusCode::UNAUTHORIZED, "API token invalid"))?;
         // Every path under a tailnet names it, by its organisation name or `-`, the caller's own.
@@ -191,9 +198,9 @@ async fn token(State(world): State<World>, headers: HeaderMap, body: Bytes) -> R
     let id = form.get("client_id").cloned().or_else(|| basic(&headers).map(|(id, _)| id));
     let granted = world.with(|state| {
         let now = state.now();
-        let tailnet = &mut state.tailscale;
+        let (tailnet, anybody) = (&mut state.tailscale, state.lies.contains("tailscale-any-secret"));
         let client = tailnet.clients.iter().find(|client| {
-            secret.as_deref() == Some(&client.secret) && id.as_ref().is_none_or(|id| *id == client.id)
+            (anybody || secret.as_deref() == Some(&client.secret)) && id.as_ref().is_none_or(|id| *id == client.id)
         })?;
         let wanted: Vec<String> =
             form.get("scope").map(|text| text.split([' ', ',']).map(str::to_owned).collect()).unwrap_or_default();

@@ -212,7 +212,14 @@ pub(super) async fn list(
     };
     json_answer(world.with(|state| {
         let tailnet = &state.tailscale;
-        let devices = tailnet.devices.values().map(|device| tailnet.body(device, all));
+        let seen = state.lies.contains("tailscale-seen-while-connected");
+        let devices = tailnet.devices.values().map(|device| {
+            let mut body = tailnet.body(device, all);
+            if let Some(members) = body.as_object_mut().filter(|_| seen) {
+                members.insert("lastSeen".into(), json!(stamp(device.last_seen)));
+            }
+            body
+        });
         json!({"devices": devices.filter(matches).collect::<Vec<_>>()})
     }))
 }
@@ -232,7 +239,11 @@ pub(super) async fn show(
 ) -> Answer {
     caller.needs("devices:core:read")?;
     json_answer(world.with(|state| {
-        let id = state.tailscale.find(id(&path))?.id;
+        let id = id(&path);
+        if state.lies.contains("tailscale-one-kind-of-id") && id.starts_with('n') {
+            return Err(Refusal::not_found());
+        }
+        let id = state.tailscale.find(id)?.id;
         let tailnet = &state.tailscale;
         let device = tailnet.devices.get(&id).ok_or_else(Refusal::not_found)?;
         Ok(tailnet.body(device, wants_all(&query)))
@@ -244,7 +255,8 @@ pub(super) async fn delete(State(world): State<World>, caller: Caller, path: At)
     caller.needs("devices:core")?;
     world.with(|state| {
         let id = state.tailscale.find(id(&path))?.id;
-        if let Some(device) = state.tailscale.devices.remove(&id) {
+        let stays = state.lies.contains("tailscale-deleted-device-stays");
+        if let Some(device) = (!stays).then(|| state.tailscale.devices.remove(&id)).flatten() {
             state.note(format_args!("tailnet: {} deleted", device.name));
         }
         Ok::<_, Refusal>(())
@@ -276,16 +288,19 @@ fn texts(wanted: &Value, name: &str) -> Result<Vec<String>, Refusal> {
 
 pub(super) async fn authorize(State(world): State<World>, caller: Caller, path: At, body: Bytes) -> Answer {
     caller.needs("devices:core")?;
+    let stays = world.lies("tailscale-device-stays-authorised");
     change(&world, &path, &body, |device, wanted| {
-        device.authorized = flag(wanted, "authorized")?;
+        device.authorized = flag(wanted, "authorized")? || stays;
         Ok(())
     })
 }
 
 pub(super) async fn change_key(State(world): State<World>, caller: Caller, path: At, body: Bytes) -> Answer {
     caller.needs("devices:core")?;
+    let stays = world.lies("tailscale-key-expiry-stays");
     change(&world, &path, &body, |device, wanted| {
-        device.key_expiry_disabled = flag(wanted, "keyExpiryDisabled")?;
+        let disabled = flag(wanted, "keyExpiryDisabled")?;
+        device.key_expiry_disabled = if stays { device.key_expiry_disabled } else { disabled };
         Ok(())
     })
 }
@@ -328,6 +343,9 @@ pub(super) async fn retag(State(world): State<World>, caller: Caller, path: At, 
             let list = tags.join(" ");
             return Err(Refusal::bad(format!("requested tags [{list}] are invalid or not permitted")));
         }
+        if state.lies.contains("tailscale-device-keeps-its-tags") {
+            return Ok(());
+        }
         state.tailscale.devices.entry(id).and_modify(|device| {
             device.key_expiry_disabled |= !tags.is_empty();
             device.owner = if tags.is_empty() { Owner::User(super::OWNER.to_owned()) } else { Owner::Tags(tags) };
@@ -365,7 +383,8 @@ pub(super) async fn enable_routes(State(world): State<World>, caller: Caller, pa
     caller.needs("devices:routes")?;
     let routes = texts(&read_json(&body)?, "routes")?;
     world.with(|state| {
-        state.tailscale.find(id(&path))?.enabled_routes.clone_from(&routes);
+        let kept = if state.lies.contains("tailscale-routes-lost") { Vec::new() } else { routes.clone() };
+        state.tailscale.find(id(&path))?.enabled_routes = kept;
         Ok::<_, Refusal>(())
     })?;
     json_answer(json!({"advertisedRoutes": [], "enabledRoutes": routes}))

@@ -108,6 +108,7 @@ pub(super) async fn create(State(world): State<World>, caller: Caller, body: Byt
     }
     let expiry_s = match wanted.expiry_seconds {
         None | Some(0) => EXPIRY_S_MAX,
+        Some(_) if world.lies("tailscale-key-for-ninety-days") => EXPIRY_S_MAX,
         Some(seconds @ 1..=EXPIRY_S_MAX) => seconds,
         Some(_) => return Err(Refusal::bad("expirySeconds must be between 1 second and 90 days")),
     };
@@ -116,8 +117,9 @@ pub(super) async fn create(State(world): State<World>, caller: Caller, body: Byt
     let refused = world.fault("tailscale", "tags-refused", &tags.join(",")).is_some();
     let answer = world.with(|state| {
         let now = state.now();
-        let tailnet = &mut state.tailscale;
-        if refused || !tailnet.may_hand_out(&caller, &tags) {
+        let (tailnet, lies) = (&mut state.tailscale, &state.lies);
+        let any_tags = lies.contains("tailscale-any-tags");
+        if refused || !any_tags && !tailnet.may_hand_out(&caller, &tags) {
             let list = tags.join(" ");
             return Err(Refusal::bad(format!("requested tags [{list}] are invalid or not permitted")));
         }
@@ -132,7 +134,7 @@ pub(super) async fn create(State(world): State<World>, caller: Caller, body: Byt
             ephemeral: create.ephemeral,
             preauthorized: create.preauthorized,
             of_owner: caller.tags.is_none() && tags.is_empty(),
-            tags,
+            tags: if lies.contains("tailscale-key-without-tags") { Vec::new() } else { tags },
             created: now,
             expires: now.saturating_add(SignedDuration::from_secs(expiry_s)).unwrap_or(now),
             revoked: None,
@@ -190,7 +192,11 @@ pub(super) async fn show(State(world): State<World>, caller: Caller, Path((_, id
     json_answer(world.with(|state| {
         let tailnet = &state.tailscale;
         if let Some(key) = tailnet.keys.get(&id) {
-            return Ok(key.body(state.now()));
+            let mut body = key.body(state.now());
+            if let Some(members) = body.as_object_mut().filter(|_| state.lies.contains("tailscale-key-shown-again")) {
+                members.insert("key".into(), json!(key.secret));
+            }
+            return Ok(body);
         }
         if let Some(client) = tailnet.clients.iter().find(|client| client.id == id) {
             let (scopes, tags, created) = (&client.scopes, &client.tags, stamp(client.created));
@@ -209,8 +215,9 @@ pub(super) async fn revoke(
     caller.needs("auth_keys")?;
     world.with(|state| {
         let now = state.now();
+        let revoked = Some(now).filter(|_| !state.lies.contains("tailscale-deleted-key-stays"));
         let key = state.tailscale.keys.get_mut(&id).filter(|key| key.revoked.is_none());
-        key.map(|key| key.revoked = Some(now)).ok_or_else(Refusal::not_found)
+        key.map(|key| key.revoked = revoked).ok_or_else(Refusal::not_found)
     })?;
     json_answer(json!({}))
 }

@@ -49,7 +49,8 @@ fn admit(call: &Call, state: &mut Everything, wanted: Wanted) -> Result<Instance
     if strike(state, "shape-not-found", shape.name).is_some() {
         return Err(absent(shape.name));
     }
-    let (ocpus, memory_gib) = shape.size(wanted.config.ocpus, wanted.config.memory_gib)?;
+    let ocpus = wanted.config.ocpus.or_else(|| call.lies("oci-launch-without-size").then_some(1.0));
+    let (ocpus, memory_gib) = shape.size(ocpus, wanted.config.memory_gib)?;
     let size_gib = wanted.source.size_gib.unwrap_or(*BOOT_VOLUME_GIB.start());
     if !BOOT_VOLUME_GIB.contains(&size_gib) {
         return Err(Refusal::invalid(format!("bootVolumeSizeInGBs {size_gib} must be between 50 and 32768")));

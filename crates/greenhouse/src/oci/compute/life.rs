@@ -107,6 +107,10 @@ pub(super) fn take_down(site: &Site, id: String, name: String, work: String, pre
             advance(state, &id, Lifecycle::Terminating, Lifecycle::Terminated);
             drop_volume(&mut state.oci, &id, preserves_volume);
             work::finish(state, &work);
+            if state.lies.contains("oci-vnic-detached-at-once") {
+                unplug(&mut state.oci, &id);
+                return None;
+            }
             for attachment in state.oci.vnic_attachments.values_mut().filter(|it| it.instance == id) {
                 attachment.common.enter(Lifecycle::Detaching);
             }

@@ -90,9 +90,11 @@ async fn update(Path(id): Path<String>, call: Call) -> Answer {
 }
 
 async fn delete(Path(id): Path<String>, call: Call) -> Answer {
+    let anyhow = call.lies("oci-routed-gateway-deleted");
     call.delete::<InternetGateway>(&id, |_, state| {
         let table = state.route_tables.values().find(|table| table.rules.iter().any(|rule| rule.network_entity_id == id));
         match table {
+            _ if anyhow => Ok(()),
             None => Ok(()),
             Some(table) => Err(Refusal::conflict(format!(
                 "The Internet Gateway {id} is referenced by the Route Table {}. You must remove the reference to proceed \
