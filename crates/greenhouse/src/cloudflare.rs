@@ -24,7 +24,6 @@ use api::{Rate, Token};
 use record::Record;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 use wire::Rng;
 use zone::Zone;
 
@@ -152,7 +151,11 @@ pub(crate) fn foreign_text(state: &mut Everything, name: &str, text: &str) {
     let (now, id) = (state.now(), state.cloudflare.record_id());
     let draft = json!({"type": "TXT", "name": name, "content": text});
     let zone = state.cloudflare.zones.first_mut().unwrap();
-    Record::read(&draft, None, &zone.name, id, now).and_then(|record| zone.insert(record)).ok().unwrap();
+    let truthful = Lies::default();
+    Record::read(&draft, None, &zone.name, id, now, &truthful)
+        .and_then(|record| zone.insert(record, &truthful))
+        .ok()
+        .unwrap();
 }
 
 /// Adds `cloudflare_records`, without times.
