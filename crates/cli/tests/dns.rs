@@ -1,7 +1,7 @@
 //! octoDNS, which keeps zones for a living, on the emulated Cloudflare and on BIND: plan, apply, nothing left to plan, change,
 //! delete.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a program of tests, helpers included")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a program of tests, helpers included")]
 
 #[allow(dead_code, reason = "shared by several tests, none of which needs all of it")]
 mod garden;
@@ -259,6 +259,8 @@ fn a_cluster_keeps_its_name_on_bind_and_takes_it_away() {
 
     for (key, file, code) in [
         ("nowhere.key", None, "BQ0206"),
+        // The key itself, where its path belongs.
+        (name_server::secret(), None, "BQ0206"),
         ("broken.key", Some("key bouquet;".to_owned()), "BQ0206"),
         ("other.key", Some(name_server::key_file().replace("Ym91", "d2Vl")), "BQ0206"),
     ] {
