@@ -1,7 +1,7 @@
 //! octoDNS, which keeps zones for a living, on the emulated Cloudflare and on BIND: plan, apply, nothing left to plan, change,
 //! delete.
 #![cfg(unix)]
-#![allow(clippy::unwrap_used, clippy::panic, reason = "a program of tests, helpers included")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a program of tests, helpers included")]
 
 #[allow(dead_code, reason = "shared by several tests, none of which needs all of it")]
 mod garden;
@@ -219,6 +219,60 @@ fn octodns_keeps_a_zone_on_bind() {
         lies: &[],
     });
     let _ = fs::remove_dir_all(folder);
+}
+
+/// Alone: the emulated machines' resolvers know nothing of a zone outside, and a worker would look the name up there.
+fn rose(port: u16, key: &str) -> String {
+    format!(
+        "cluster: bouquet\ndomain: bouquet.{ZONE}\nnodes:\n  rose: {{ role: control-plane, on: hetzner/hel1/cax11 }}\n\
+         dns: {{ provider: rfc2136, server: \"127.0.0.1:{port}\", key: {key} }}\n"
+    )
+}
+
+#[test]
+fn a_cluster_keeps_its_name_on_bind_and_takes_it_away() {
+    let what = "a cluster whose name BIND keeps";
+    let Some(dig) = needed("dig", what) else { return };
+    let Some(server) = NameServer::new(Kind::Bind, "cluster") else { return };
+    until_answered(&dig, server.port);
+    let garden = Garden::new("rfc2136");
+    let home = garden.home();
+    let ask = |name: &str, kind: &str| {
+        let mut dig = dig.command();
+        dig.args(["-r", "@127.0.0.1", "-p", &server.port.to_string(), "+short", &format!("{name}.{ZONE}"), kind]);
+        String::from_utf8_lossy(&dig.output().unwrap().stdout).trim().to_owned()
+    };
+    // The key is found beside the file, wherever bouquet is run from.
+    fs::create_dir_all(home.join("keys")).unwrap();
+    fs::write(home.join("keys/bouquet.key"), name_server::key_file()).unwrap();
+    fs::write(home.join("keys/bouquet.yaml"), rose(server.port, "bouquet.key")).unwrap();
+    let file = "-f keys/bouquet.yaml";
+    garden.bouquet_exits(0, &format!("{file} check"));
+    assert_eq!(ask("api.bouquet", "A"), "", "check writes nothing");
+    garden.bouquet_exits(0, &format!("{file} apply --yes"));
+    let address = ask("api.bouquet", "A");
+    assert!(address.starts_with("100."), "{address:?} is rose's on the mesh");
+    assert_eq!(ask("_bouquet.api.bouquet", "TXT"), format!("\"bouquet/bouquet/api/rose {address}\""));
+    garden.bouquet_exits(0, &format!("{file} plan --exit-code"));
+    garden.bouquet_exits(0, &format!("{file} destroy --yes"));
+    assert_eq!([ask("api.bouquet", "A"), ask("_bouquet.api.bouquet", "TXT")], ["", ""]);
+
+    for (key, file, code) in [
+        ("nowhere.key", None, "BQ0206"),
+        // The key itself, where its path belongs.
+        (name_server::secret(), None, "BQ0206"),
+        ("broken.key", Some("key bouquet;".to_owned()), "BQ0206"),
+        ("other.key", Some(name_server::key_file().replace("Ym91", "d2Vl")), "BQ0206"),
+    ] {
+        if let Some(text) = file {
+            fs::write(home.join(key), text).unwrap();
+        }
+        fs::write(home.join("bouquet.yaml"), rose(server.port, key)).unwrap();
+        let output = garden.bouquet("check");
+        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        assert!(output.status.code() == Some(1) && said.contains(code), "{key}:\n{said}");
+        assert!(!said.contains(&name_server::secret()[8..]), "{key}: the secret is said");
+    }
 }
 
 /// A query that is lost while the server starts is asked again by dig itself.

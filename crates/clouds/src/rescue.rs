@@ -15,9 +15,9 @@ pub(crate) mod sshd;
 
 pub(crate) use login::Login;
 
-use russh::ChannelMsg;
 use russh::client::{self, Handle};
-use russh::keys::{PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::keys::{Algorithm, PrivateKeyWithHashAlg, PublicKeyOrCertificate};
+use russh::{ChannelMsg, Preferred};
 use std::sync::Arc;
 use std::time::Duration;
 use wire::{SharedWire, Target, Time};
@@ -62,12 +62,23 @@ impl client::Handler for AnyHost {
     }
 }
 
+/// Host keys of the types that can be verified. RSA is not built in, for RUSTSEC-2023-0071; rescue systems make a key of every
+/// type at each boot.
+fn verifiable() -> Preferred {
+    let types = Preferred::DEFAULT.key.iter().filter(|kind| !matches!(kind, Algorithm::Rsa { .. })).cloned();
+    Preferred { key: types.collect(), ..Preferred::DEFAULT }
+}
+
 impl Rescue {
     /// Logs in as root.
     pub async fn connect(wire: &SharedWire, time: &Time, target: &Target, login: &Login) -> Result<Self, Failed> {
         let handshake = async {
             let stream = wire.open(target).await?;
-            let config = client::Config { keepalive_interval: Some(KEEPALIVE), ..client::Config::default() };
+            let config = client::Config {
+                keepalive_interval: Some(KEEPALIVE),
+                preferred: verifiable(),
+                ..client::Config::default()
+            };
             let mut session = client::connect_stream(Arc::new(config), stream, AnyHost).await?;
             let key = PrivateKeyWithHashAlg::new(login.key(), None);
             if session.authenticate_publickey("root", key).await?.success() {

@@ -61,9 +61,11 @@ impl Rfc2136 {
 
     /// As the cluster file names them; `key` is the path of a key file in BIND's form.
     pub fn from_settings(settings: &dyn Settings, server: &str, key: Option<&str>) -> Result<Self, Error> {
+        let wrong = |why: String| refused(DNS, Why::Unauthenticated, format!("the key file: {why}"));
         let read = |path: &str| {
-            let text = settings.file(path).map_err(|why| refused(DNS, Why::Unauthenticated, why))?;
-            Key::read(&text).map_err(|why| refused(DNS, Why::Unauthenticated, format!("{path}: {why}")))
+            // The path is not repeated: people have written the key itself where its path belongs.
+            let unread = |why: String| wrong(why.replace(path, "").trim_start_matches([':', ' ']).to_owned());
+            Key::read(&settings.file(path).map_err(unread)?).map_err(wrong)
         };
         Self::new(server, key.map(read).transpose()?)
     }

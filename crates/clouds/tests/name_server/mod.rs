@@ -57,7 +57,8 @@ pub fn secret() -> &'static str {
 }
 
 fn zone_file() -> String {
-    let big: String = (0..BIG).map(|at| format!("big TXT \"{at:03} {}\"\n", "petal ".repeat(16))).collect();
+    let big: Vec<String> = (0..BIG).map(|at| format!("big TXT \"{at:03} {}\"\n", "petal ".repeat(16))).collect();
+    let big = big.concat();
     format!(
         "$TTL 300\n@ SOA ns.{ZONE}. gardener.{ZONE}. 1 3600 600 86400 900\n@ NS ns.{ZONE}.\nns A 127.0.0.1\n\
          rose A 192.0.2.1\nrose A 192.0.2.2\nweb CNAME rose.{ZONE}.\nsoil TXT \"loam\"\n{big}"

@@ -2,6 +2,7 @@
 //!
 //! Pure. Whatever comes is read or refused; nothing in it is believed about lengths.
 
+use std::fmt::Write as _;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A header's bytes.
@@ -199,7 +200,9 @@ impl Reader<'_> {
                     byte if byte.is_ascii_alphanumeric() || b"-_*".contains(&byte) => {
                         text.push(char::from(byte.to_ascii_lowercase()));
                     }
-                    byte => text.push_str(&format!("\\{byte:03}")),
+                    byte => {
+                        let _ = write!(text, "\\{byte:03}");
+                    }
                 }
             }
         }
@@ -222,29 +225,42 @@ impl Reader<'_> {
         }
     }
 
-    /// The EDNS record among the additional ones; an error if there is none that can be read, or more than one.
-    fn edns(&mut self, others: u16, additional: u16) -> Option<Option<Edns>> {
-        if others > RECORDS_MAX || additional > RECORDS_MAX {
-            return None;
-        }
-        let mut found = None;
-        for at in 0..others + additional {
+    /// Past the record that comes next; what it says, if it is of EDNS.
+    fn edns(&mut self) -> Result<Option<Edns>, Malformed> {
+        let mut record = || {
             let is_root = self.skip_name()?;
             let (kind, class) = (self.u16()?, self.u16()?);
             let (_code, version) = (self.u8()?, self.u8()?);
             self.skip(2)?;
             let length = self.u16()?;
             self.skip(length.into())?;
-            if kind == kind::OPT {
-                let edns = Edns { bytes_max: class, version };
-                if at < others || !is_root || found.replace(edns).is_some() {
-                    return None;
-                }
+            Some((kind == kind::OPT).then_some((is_root, Edns { bytes_max: class, version })))
+        };
+        match record().ok_or(Malformed)? {
+            Some((false, _)) => Err(Malformed),
+            found => Ok(found.map(|(_, edns)| edns)),
+        }
+    }
+
+    /// The EDNS record, which stands among the additional ones and alone.
+    fn only_edns(&mut self, others: u16, additional: u16) -> Result<Option<Edns>, Malformed> {
+        if others > RECORDS_MAX || additional > RECORDS_MAX {
+            return Err(Malformed);
+        }
+        let mut found = None;
+        for at in 0..others + additional {
+            if let Some(edns) = self.edns()?
+                && (at < others || found.replace(edns).is_some())
+            {
+                return Err(Malformed);
             }
         }
-        Some(found)
+        Ok(found)
     }
 }
+
+/// What came cannot be read to its end.
+struct Malformed;
 
 /// Reads what came.
 pub(crate) fn read(bytes: &[u8]) -> Asked {
@@ -268,7 +284,7 @@ pub(crate) fn read(bytes: &[u8]) -> Asked {
         let name = reader.name()?;
         let (kind, class) = (reader.u16()?, reader.u16()?);
         let raw = bytes.get(HEADER..reader.at)?.to_vec();
-        let edns = reader.edns(answers.checked_add(authorities)?, additional)?;
+        let edns = reader.only_edns(answers.checked_add(authorities)?, additional).ok()?;
         Some(Question { id, recursion_desired, raw, name, kind, class, edns })
     };
     match question() {
