@@ -7,6 +7,8 @@
 
 #[path = "judges/answers.rs"]
 mod answers;
+#[path = "judges/asked.rs"]
+mod asked;
 #[path = "judges/cloudflare.rs"]
 mod cloudflare;
 mod garden;

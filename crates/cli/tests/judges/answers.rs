@@ -3,13 +3,14 @@
 
 use crate::openapi::Document;
 use crate::shapes::{Answer, Shapes};
+use greenhouse::Entry;
 use http::{Request, Response};
 use life::{Life, MISSION, alone};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use wire::{Body, Error, Line, SharedWire, Stream, Target, Wire};
 
 const TABLE: &str = include_str!("hetzner.shapes");
@@ -78,18 +79,34 @@ impl Wire for Listener {
     }
 }
 
+/// What one life of the product asked, of all vendors, and what Hetzner answered.
+pub struct Lived {
+    pub asked: Vec<Entry>,
+    answers: Vec<Answer>,
+}
+
+/// A cluster made and destroyed, once for all who ask.
+pub fn lived() -> &'static Lived {
+    static LIVED: OnceLock<Lived> = OnceLock::new();
+    LIVED.get_or_init(|| {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let asked = alone(async {
+            let mut life = Life::new(1, MISSION);
+            let wire = Arc::new(Listener { inner: life.world.wire(), heard: heard.clone() });
+            life.reach.line = Line::new(wire, life.reach.line.time().clone(), clouds::RATES);
+            assert!(life.apply().await.is_ok());
+            assert!(life.destroy().await.is_ok());
+            life.world.journal()
+        });
+        let answers = std::mem::take(&mut *heard.lock().unwrap());
+        Lived { asked, answers }
+    })
+}
+
 #[test]
 fn every_answer_that_apply_and_destroy_get_has_the_vendors_shape() {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    alone(async {
-        let mut life = Life::new(1, MISSION);
-        let wire = Arc::new(Listener { inner: life.world.wire(), heard: heard.clone() });
-        life.reach.line = Line::new(wire, life.reach.line.time().clone(), clouds::RATES);
-        assert!(life.apply().await.is_ok());
-        assert!(life.destroy().await.is_ok());
-    });
-    let heard = heard.lock().unwrap();
-    assert!(heard.len() > 100, "{} answers", heard.len());
-    assert!(heard.iter().any(|answer| answer.path.ends_with("/actions/create_image")), "an image was made");
-    assert_eq!(faults(&heard), Vec::<String>::new());
+    let answers = &lived().answers;
+    assert!(answers.len() > 100, "{} answers", answers.len());
+    assert!(answers.iter().any(|answer| answer.path.ends_with("/actions/create_image")), "an image was made");
+    assert_eq!(faults(answers), Vec::<String>::new());
 }

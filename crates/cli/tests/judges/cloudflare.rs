@@ -1,5 +1,6 @@
 //! Cloudflare.
 
+use crate::asked::nothing_is_left_untried;
 use crate::judge::{Judge, world};
 use assets::Judgement;
 
@@ -31,6 +32,7 @@ fn cloudflares_own_client_is_content_and_notices_every_lie() {
     let before = garden.inventory();
     judge.is_content(&garden, &[]);
     assert_eq!(garden.inventory(), before, "what it made it has deleted");
+    nothing_is_left_untried("cloudflare", &garden);
     let count = garden.calls("cloudflare");
     assets::judged(&Judgement {
         protocol: "Cloudflare",

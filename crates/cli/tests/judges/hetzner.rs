@@ -1,6 +1,7 @@
 //! Hetzner Cloud.
 
 use crate::answers;
+use crate::asked::nothing_is_left_untried;
 use crate::judge::{Judge, world};
 use assets::Judgement;
 use std::path::Path;
@@ -41,6 +42,7 @@ fn hetzners_own_client_is_content_and_notices_every_lie() {
     let before = garden.inventory();
     judge.is_content(&garden, &[]);
     assert_eq!(garden.inventory(), before, "what it made it has deleted");
+    nothing_is_left_untried("hetzner", &garden);
     let count = garden.calls("hetzner");
     assets::judged(&Judgement {
         protocol: "Hetzner Cloud",

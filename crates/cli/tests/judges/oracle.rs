@@ -1,5 +1,6 @@
 //! Oracle Cloud Infrastructure.
 
+use crate::asked::nothing_is_left_untried;
 use crate::judge::{Judge, world};
 use assets::Judgement;
 
@@ -34,6 +35,7 @@ fn oracles_own_client_is_content_and_notices_every_lie() {
     let garden = world("oracle", &[]);
     garden.plant_decoys();
     judge.is_content(&garden, &[]);
+    nothing_is_left_untried("oci", &garden);
     let count = garden.calls("oci");
     assets::judged(&Judgement {
         protocol: "Oracle Cloud Infrastructure",
@@ -53,13 +55,7 @@ fn oracles_own_client_is_content_and_notices_every_lie() {
             "import of qcow2 and of an archive, and one that fails",
             "what the client repeats: 429, 500",
         ],
-        lacks: &[
-            "policies",
-            "block volumes",
-            "capability schemas and console histories",
-            "other regions",
-            "pre-authenticated requests",
-        ],
+        lacks: &["policies", "block volumes", "console histories", "other regions", "pre-authenticated requests"],
         count,
         lies: &judge.catches("oci-", LIES),
     });

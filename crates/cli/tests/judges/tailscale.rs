@@ -1,5 +1,6 @@
 //! Tailscale.
 
+use crate::asked::nothing_is_left_untried;
 use crate::judge::{Judge, world};
 use assets::Judgement;
 
@@ -30,6 +31,7 @@ fn tailscales_own_client_is_content_and_notices_every_lie() {
     let Some(judge) = Judge::tailnet("Tailscale's client on the emulated tailnet") else { return };
     let garden = world("tailnet", &[]);
     judge.is_content(&garden, &[]);
+    nothing_is_left_untried("tailscale", &garden);
     let count = garden.calls("tailscale");
     assets::judged(&Judgement {
         protocol: "Tailscale API",

@@ -3,7 +3,7 @@
 use super::State;
 use super::call::{Call, Site};
 use super::reply::{Answer, Refusal, document, nothing, with_etag};
-use super::resource::{Lifecycle, Resource, shown};
+use super::resource::{Lifecycle, Resource, shown, summary};
 use crate::world::State as Everything;
 use axum::response::Response;
 use jiff::{SignedDuration, Timestamp};
@@ -134,7 +134,7 @@ impl Call {
             if !ascending {
                 found.reverse();
             }
-            Ok(found.into_iter().map(|resource| shown(resource, &state.oci)).collect())
+            Ok(found.into_iter().map(|resource| summary(resource, &state.oci)).collect())
         });
         self.page(all?)
     }

@@ -79,6 +79,10 @@ pub(super) struct Naming {
 pub(super) trait Resource: Sized + Send + 'static {
     /// The word in its OCIDs, and its name in messages and delays.
     const KIND: &'static str;
+    /// What nearly all have and this kind has not, by the vendor's published models.
+    const LACKS: &'static [&'static str] = &[];
+    /// The same of its summaries in lists.
+    const SUMMARY_LACKS: &'static [&'static str] = Self::LACKS;
     fn shelf(state: &State) -> &BTreeMap<String, Self>;
     fn shelf_mut(state: &mut State) -> &mut BTreeMap<String, Self>;
     fn common(&self) -> &Common;
@@ -191,6 +195,16 @@ pub(super) fn shown<R: Resource>(resource: &R, state: &State) -> Value {
     });
     if let (Value::Object(all), Value::Object(own)) = (&mut all, resource.fields(state)) {
         all.extend(own);
+        all.retain(|name, _| !R::LACKS.contains(&name.as_str()));
+    }
+    all
+}
+
+/// A resource as lists show it.
+pub(super) fn summary<R: Resource>(resource: &R, state: &State) -> Value {
+    let mut all = shown(resource, state);
+    if let Value::Object(all) = &mut all {
+        all.retain(|name, _| !R::SUMMARY_LACKS.contains(&name.as_str()));
     }
     all
 }

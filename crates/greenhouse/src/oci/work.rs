@@ -89,7 +89,8 @@ pub(super) fn finish(state: &mut Everything, id: &str) {
 /// It has failed.
 pub(super) fn fail(state: &mut Everything, id: &str, code: &'static str, message: &str) {
     if let Some(work) = close(state, id, "FAILED") {
-        work.resource.0 = "FAILED";
+        // The vendor has no word for what was not done to a resource.
+        work.resource.0 = "IN_PROGRESS";
         work.error = Some((code, message.to_owned()));
     }
 }

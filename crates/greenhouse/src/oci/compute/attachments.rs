@@ -22,6 +22,7 @@ pub(crate) struct VnicAttachment {
 
 impl Resource for VnicAttachment {
     const KIND: &'static str = "vnicattachment";
+    const LACKS: &'static [&'static str] = &["freeformTags", "definedTags", "systemTags"];
     shelved!(vnic_attachments);
 
     fn fields(&self, _state: &State) -> Value {

@@ -29,6 +29,7 @@ pub(crate) struct ConsoleHistory {
 
 impl Resource for ConsoleHistory {
     const KIND: &'static str = "consolehistory";
+    const LACKS: &'static [&'static str] = &["systemTags"];
     shelved!(console_histories);
 
     fn fields(&self, _state: &State) -> Value {

@@ -74,6 +74,7 @@ pub(crate) struct Image {
 
 impl Resource for Image {
     const KIND: &'static str = "image";
+    const LACKS: &'static [&'static str] = &["systemTags"];
     shelved!(images);
 
     fn fields(&self, _state: &State) -> Value {

@@ -126,16 +126,16 @@ fn check_limits(
 
 fn build(state: &mut Everything, instance: &Instance, vnic: &Vnic, firmware: Firmware, disk: Bytes) -> u64 {
     let id = state.next_id();
-    // Both are whole and small: checked against the shape's bounds.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 2 × 126 cores, 1760 GiB")]
-    let (cores, memory_mib) = (instance.shape.vcpus(instance.ocpus) as u32, (instance.memory_gib * 1024.0) as u64);
+    // Whole and small: checked against the shape's bounds.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 1760 GiB")]
+    let memory_mib = (instance.memory_gib * 1024.0) as u64;
     let machine = Machine {
         vendor: "oci",
         name: instance.common.name.clone(),
         vendor_id: instance.common.id.clone(),
         arch: instance.shape.arch,
         firmware: firmware.of_machine(),
-        cores,
+        cores: instance.shape.vcpus(instance.ocpus),
         memory_mib,
         disk_gib: instance.boot_volume_gib,
         region: instance.region.to_owned(),

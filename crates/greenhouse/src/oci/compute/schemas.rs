@@ -36,6 +36,9 @@ pub(crate) struct CapabilitySchema {
 
 impl Resource for CapabilitySchema {
     const KIND: &'static str = "computeimgcapschema";
+    const LACKS: &'static [&'static str] = &["systemTags"];
+    const SUMMARY_LACKS: &'static [&'static str] =
+        &["systemTags", "lifecycleState", "computeGlobalImageCapabilitySchemaId"];
     shelved!(capability_schemas);
 
     fn fields(&self, state: &State) -> Value {
@@ -169,7 +172,11 @@ async fn read_global(Path(id): Path<String>, call: Call) -> Answer {
 }
 
 async fn list_versions(Path(id): Path<String>, call: Call) -> Answer {
-    call.page(vec![shown_version(&global_id(&call, &id)?)])
+    let mut version = shown_version(&global_id(&call, &id)?);
+    if let Value::Object(fields) = &mut version {
+        fields.retain(|name, _| name != "schemaData");
+    }
+    call.page(vec![version])
 }
 
 async fn read_version(Path((id, version)): Path<(String, String)>, call: Call) -> Answer {

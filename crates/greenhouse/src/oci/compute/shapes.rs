@@ -125,11 +125,15 @@ impl Shape {
     }
 
     /// Cores that the operating system sees: an OCPU is one core of Arm, or two threads of x86.
-    pub(super) fn vcpus(&self, ocpus: f64) -> f64 {
-        match self.arch {
-            Arch::Arm64 => ocpus,
-            Arch::Amd64 => 2.0 * ocpus,
-        }
+    pub(super) fn vcpus(&self, ocpus: f64) -> u32 {
+        let per_ocpu = match self.arch {
+            Arch::Arm64 => 1.0,
+            Arch::Amd64 => 2.0,
+        };
+        // Whole and small: checked against the shape's bounds.
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 2 × 126")]
+        let vcpus = (per_ocpu * ocpus) as u32;
+        vcpus
     }
 
     fn shown(&self) -> Value {

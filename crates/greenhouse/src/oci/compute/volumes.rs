@@ -49,6 +49,7 @@ pub(crate) struct BootVolumeAttachment {
 
 impl Resource for BootVolumeAttachment {
     const KIND: &'static str = "bootvolumeattachment";
+    const LACKS: &'static [&'static str] = &["freeformTags", "definedTags", "systemTags"];
     shelved!(boot_volume_attachments);
 
     fn fields(&self, _state: &State) -> Value {

@@ -34,6 +34,7 @@ pub(crate) struct PublicIp {
 
 impl Resource for PublicIp {
     const KIND: &'static str = "publicip";
+    const LACKS: &'static [&'static str] = &["systemTags"];
     shelved!(public_ips);
 
     fn fields(&self, _state: &State) -> Value {
