@@ -20,6 +20,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bouquet-greenhouse", 3),
     ("bouquet", 4),
     ("bouquet-life", 4),
+    ("bouquet-contracts", 4),
 ];
 /// The simulated world is not made of the product's own types, so that one misspelt field cannot pass on both sides.
 const GREENHOUSE_MAY_IMPORT: &[&str] = &["bouquet-wire"];

@@ -10,31 +10,57 @@
 //!  NodeReport ─▶ nodes: Node, Lease, silence ────────────────────────▶ store ◀── workloads ◀──┘
 //! ```
 //!
-//! Not here: managed fields (apply creates or merges, and forgets who owned what), validation of shapes, protobuf,
-//! service account tokens, admission.
+//! Objects are read by their types ([`schema`]), get their defaults, have their fields' owners noted ([`owners`]), are
+//! validated as far as anybody here looks, and are stored. Clients may define kinds of their own ([`custom`]).
+//!
+//! Not here: most of what the real server validates, protobuf, service account tokens, webhooks, quotas.
 
 mod api;
+mod ask;
 mod auth;
 mod birth;
+mod custom;
+mod decode;
+mod defaults;
+mod deletion;
 mod discovery;
 mod evict;
+mod fields;
+mod lies;
 mod list;
+mod lone;
 mod nodes;
 mod objects;
+mod openapi;
+mod owners;
 mod patch;
 mod pods;
+mod prepare;
+mod quantity;
+mod read;
 mod refusal;
 mod resource;
+mod review;
+mod roles;
+mod schema;
 mod select;
 mod store;
+mod subresources;
+mod table;
 #[cfg(test)]
 mod tests;
+mod typed;
+mod validate;
 mod watch;
 mod workloads;
+
+pub(crate) use lies::LIES;
+pub use lone::{LoneHandle, LoneKubernetes};
 
 use crate::world::{State as Everything, World};
 use axum::Router;
 use jiff::Timestamp;
+use resource::{RESOURCES, Resource, find};
 use std::collections::{BTreeMap, BTreeSet};
 use store::Store;
 
@@ -55,8 +81,31 @@ struct Cluster {
     kubelets: BTreeMap<String, Kubelet>,
     /// Whether the controllers are already on their way.
     waking: bool,
+    /// Kinds that clients have defined, each with the revision that the server remembers it from.
+    customs: Vec<(&'static Resource, u64)>,
+    /// Whether controllers run at all.
+    controlled: bool,
     /// Pods, by uid, that a kubelet is starting or stopping.
     busy: BTreeSet<String>,
+}
+
+impl Cluster {
+    /// Every resource that is served.
+    fn resources(&self) -> Vec<&'static Resource> {
+        RESOURCES.iter().chain(self.customs.iter().map(|(resource, _)| *resource)).collect()
+    }
+
+    /// The resource of this name, and since which revision the server remembers its objects.
+    fn resource(&self, group: &str, version: &str, plural: &str) -> Option<(&'static Resource, u64)> {
+        let is_it =
+            |at: &&(&'static Resource, u64)| at.0.group == group && at.0.version == version && at.0.plural == plural;
+        let custom = self.customs.iter().find(is_it).copied();
+        find(group, version, plural).map(|resource| (resource, 0)).or(custom)
+    }
+
+    fn has_group(&self, group: &str, version: &str) -> bool {
+        self.resources().iter().any(|at| at.group == group && at.version == version)
+    }
 }
 
 /// What the cluster remembers of a node's kubelet.
@@ -98,16 +147,29 @@ pub(crate) struct NodeReport {
 
 /// Makes an empty cluster of this Kubernetes version (without `v`), as a first start of the API server does.
 pub(crate) fn create(state: &mut Everything, version: &str) -> ClusterId {
+    let id = create_bare(state, version);
+    let now = state.now();
+    if let Some(cluster) = cluster_mut(state, id) {
+        birth::fill(&mut cluster.store, version, now);
+        cluster.controlled = true;
+    }
+    id
+}
+
+/// An API server and its etcd, without controllers and what they and Talos put into a new cluster.
+fn create_bare(state: &mut Everything, version: &str) -> ClusterId {
     let id = state.next_id();
     let rng = state.rng().child(&format!("kubernetes {id}"));
     let mut store = Store::new(rng);
-    birth::fill(&mut store, version, state.now());
+    birth::bare(&mut store, state.now());
     let cluster = Cluster {
         version: version.to_owned(),
         available: true,
         store,
         kubelets: BTreeMap::new(),
         waking: false,
+        customs: Vec::new(),
+        controlled: false,
         busy: BTreeSet::new(),
     };
     state.kube.clusters.insert(id, cluster);

@@ -38,6 +38,7 @@ mod world;
 
 pub use fault::{CATALOGUE, FaultError};
 pub use journal::Entry;
+pub use kube::{LoneHandle, LoneKubernetes};
 pub use lie::{Lie, lies};
 pub use net::Cut;
 pub use serve::{ServeError, Serving};

@@ -1,21 +1,17 @@
-//! A request to the API server: who asks, for what, and the answer.
+//! A request to the API server: who asks, for what, and whether that may be; [`ask`](super::ask) does it.
 
+use super::ask::Ask;
 use super::auth::{User, verb};
-use super::objects::{Deletion, Patch, Writer};
+use super::lies::Told;
 use super::refusal::Refusal;
-use super::resource::{Place, Resource, find, has_group};
-use super::select::Selector;
-use super::store::Key;
-use super::watch::{self, Subject, Wish};
-use super::{Cluster, ClusterId, cluster, cluster_mut, discovery, evict, list, workloads};
+use super::resource::Place;
+use super::roles::{self, Wish};
+use super::{ClusterId, cluster, cluster_mut, custom, discovery, openapi, review, workloads};
 use crate::net::Peer;
 use crate::world::World;
-use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::request::Parts;
 use http::{Method, StatusCode, header};
-use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -36,21 +32,45 @@ async fn served(world: &World, id: ClusterId, request: axum::extract::Request) -
     let (head, body) = request.into_parts();
     let user = User::of(head.extensions.get::<Peer>())?;
     let path = head.uri.path().to_owned();
-    let Some(place) = Place::of(&path).filter(|place| has_group(place.group, place.version)) else {
-        return itself(world, id, &user, &head.method, &path).await;
-    };
-    let resource = find(place.group, place.version, place.plural).ok_or_else(Refusal::no_such_resource)?;
-    let query = Query::of(head.uri.query().unwrap_or_default());
-    let verb = verb(&head.method, &place, query.is("watch")).ok_or_else(Refusal::method_not_allowed)?;
-    user.may(verb, resource, &place)?;
-    accepts_json(&head)?;
+    let Some(place) = Place::of(&path) else { return itself(world, id, &user, &head, &path).await };
+    let lies = world.with(|state| Told(state.lies.clone()));
+    let mut query = Query::of(head.uri.query().unwrap_or_default());
+    query.repeats_pages = lies.tells("kube-repeats-a-page");
     let body = axum::body::to_bytes(body, BODY_LIMIT_BYTES).await.map_err(|_| Refusal::too_large())?;
+    if place.plural.starts_with("selfsubject") {
+        let agent = head.headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let manager = agent.split('/').next().unwrap_or_default();
+        return world.with(|state| {
+            let store = &cluster(state, id).ok_or_else(Refusal::no_such_resource)?.store;
+            review::answer(store, &user, &place, &body, (manager, world.now()))
+        });
+    }
+    let verb = verb(&head.method, &place, query.is("watch"));
+    let asked = verb.unwrap_or(match head.method {
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        _ => "get",
+    });
+    if !lies.tells("kube-lets-everybody-in") {
+        world.with(|state| may(state, id, &user, asked, &place))?;
+    }
+    accepts_json(&head)?;
     wait_for_etcd(world, id).await?;
-    let ask = Ask { resource, place, query, head: &head, body };
     world.with(|state| {
         let before = cluster(state, id).map(|cluster| cluster.store.revision());
         let cluster = cluster_mut(state, id).ok_or_else(Refusal::no_such_resource)?;
+        if !cluster.has_group(place.group, place.version) {
+            return Ok(no_page());
+        }
+        let (resource, since) =
+            cluster.resource(place.group, place.version, place.plural).ok_or_else(Refusal::no_such_resource)?;
+        let verb = verb.ok_or_else(Refusal::method_not_allowed)?;
+        let ask = Ask { resource, since, place, query, head: &head, body, lies };
         let response = ask.run(world, id, cluster, verb);
+        if resource.group == "apiextensions.k8s.io" {
+            custom::settle(cluster, world.now());
+        }
         if cluster_mut(state, id).map(|cluster| cluster.store.revision()) != before {
             workloads::wake(world, state, id);
         }
@@ -58,10 +78,37 @@ async fn served(world: &World, id: ClusterId, request: axum::extract::Request) -
     })
 }
 
+/// 403 where no role allows it.
+fn may(state: &crate::world::State, id: ClusterId, user: &User, verb: &str, place: &Place<'_>) -> Result<(), Refusal> {
+    let resource = match place.subresource {
+        "" => place.plural.to_owned(),
+        subresource => format!("{}/{subresource}", place.plural),
+    };
+    // A namespace is in itself.
+    let namespace = if place.plural == "namespaces" && place.group.is_empty() { place.name } else { place.namespace };
+    let wish = Wish { verb, group: place.group, resource: &resource, namespace, name: place.name };
+    if cluster(state, id).is_some_and(|cluster| roles::allow(&cluster.store, user, wish)) {
+        return Ok(());
+    }
+    let scope = if namespace.is_empty() {
+        "at the cluster scope".to_owned()
+    } else {
+        format!("in the namespace {namespace:?}")
+    };
+    let what =
+        format!("User {:?} cannot {verb} resource {resource:?} in API group {:?} {scope}", user.name, place.group);
+    Err(Refusal::forbidden_place(place, &what))
+}
+
+fn no_page() -> Response {
+    let head = [(header::CONTENT_TYPE, "text/plain; charset=utf-8")];
+    (StatusCode::NOT_FOUND, head, "404 page not found\n").into_response()
+}
+
 /// What the server says of itself.
-async fn itself(world: &World, id: ClusterId, user: &User, method: &Method, path: &str) -> Result<Response, Refusal> {
+async fn itself(world: &World, id: ClusterId, user: &User, head: &Parts, path: &str) -> Result<Response, Refusal> {
     user.may_get(path)?;
-    if !matches!(*method, Method::GET | Method::HEAD) {
+    if !matches!(head.method, Method::GET | Method::HEAD) {
         return Err(Refusal::method_not_allowed());
     }
     if discovery::is_health(path) {
@@ -70,14 +117,25 @@ async fn itself(world: &World, id: ClusterId, user: &User, method: &Method, path
             Err(_) => (StatusCode::INTERNAL_SERVER_ERROR, discovery::unhealthy(path)).into_response(),
         });
     }
-    if path == "/version" {
-        let version = world.with(|state| cluster(state, id).map(|cluster| cluster.version.clone()));
-        return Ok(axum::Json(discovery::version(&version.unwrap_or_default())).into_response());
-    }
-    match discovery::document(path) {
-        Some(document) => Ok(axum::Json(document).into_response()),
-        None => Ok((StatusCode::NOT_FOUND, "404 page not found\n").into_response()),
-    }
+    let accept = head.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    world.with(|state| {
+        let cluster = cluster(state, id).ok_or_else(Refusal::no_such_resource)?;
+        if path == "/version" {
+            return Ok(axum::Json(discovery::version(&cluster.version)).into_response());
+        }
+        let resources = cluster.resources();
+        if let Some(document) = discovery::aggregated(path, accept, &resources) {
+            return Ok(([(header::CONTENT_TYPE, discovery::AGGREGATED)], document.to_string()).into_response());
+        }
+        if let Some(document) = openapi::document(path, &resources) {
+            return Ok(axum::Json(document).into_response());
+        }
+        match discovery::document(path, &resources) {
+            Some(document) => Ok(axum::Json(document).into_response()),
+            None if discovery::is_version_of_a_group(path, &resources) => Err(Refusal::no_such_resource()),
+            None => Ok(no_page()),
+        }
+    })
 }
 
 /// Without a quorum neither reads nor writes are answered: both end in the etcd client's timeout.
@@ -99,7 +157,11 @@ fn accepts_json(head: &Parts) -> Result<(), Refusal> {
 }
 
 /// The parameters of a query string, decoded; the first of a name wins.
-pub(super) struct Query(BTreeMap<String, String>);
+pub(super) struct Query {
+    all: BTreeMap<String, String>,
+    /// A lie: tokens lead back.
+    pub repeats_pages: bool,
+}
 
 impl Query {
     fn of(text: &str) -> Self {
@@ -110,211 +172,19 @@ impl Query {
         for (key, value) in parsed.map(|query| query.0).unwrap_or_default() {
             all.entry(key).or_insert(value);
         }
-        Query(all)
+        Query { all, repeats_pages: false }
     }
 
     /// The parameter, or empty.
     pub(super) fn text(&self, name: &str) -> &str {
-        self.0.get(name).map(String::as_str).unwrap_or_default()
+        self.all.get(name).map(String::as_str).unwrap_or_default()
     }
 
-    fn is(&self, name: &str) -> bool {
+    pub(super) fn is(&self, name: &str) -> bool {
         matches!(self.text(name), "1" | "true")
     }
 
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         self.text(name).parse().ok()
     }
-}
-
-struct Ask<'a> {
-    resource: &'static Resource,
-    place: Place<'a>,
-    query: Query,
-    head: &'a Parts,
-    body: Bytes,
-}
-
-impl Ask<'_> {
-    fn run(&self, world: &World, id: ClusterId, cluster: &mut Cluster, verb: &str) -> Result<Response, Refusal> {
-        let place = &self.place;
-        if self.resource.namespaced && place.namespace.is_empty() && !place.name.is_empty() {
-            return Err(Refusal::no_such_resource());
-        }
-        let key = Key::new(self.resource, place.namespace, place.name);
-        let of_status = place.subresource == "status" && self.resource.status;
-        let is_eviction = place.subresource == "eviction" && self.resource.plural == "pods";
-        if !place.subresource.is_empty() && !of_status && !is_eviction {
-            return Err(Refusal::no_such_resource());
-        }
-        let now = world.now();
-        let dry_run = self.query.text("dryRun") == "All";
-        match verb {
-            "get" => {
-                let found = cluster.store.get(&key);
-                let found = found.ok_or_else(|| Refusal::not_found(self.resource, place.name))?;
-                Ok(json_response(StatusCode::OK, &**found))
-            }
-            "list" => list::answer(&cluster.store, self.resource, place.namespace, &self.selector()?, &self.query),
-            "watch" => self.watch(world, id, cluster),
-            "create" if is_eviction => {
-                let body = self.json_body()?;
-                evict::evict(cluster, &key, &body, now, dry_run)?;
-                Ok(json_response(StatusCode::CREATED, &success(self.resource, None)))
-            }
-            "create" => {
-                let body = self.json_body()?;
-                let mut writer = Writer { store: &mut cluster.store, now, dry_run };
-                let made = writer.create(self.resource, place.namespace, body)?;
-                Ok(json_response(StatusCode::CREATED, &*made))
-            }
-            "update" => {
-                let body = self.json_body()?;
-                let mut writer = Writer { store: &mut cluster.store, now, dry_run };
-                Ok(json_response(StatusCode::OK, &*writer.update(&key, of_status, body)?))
-            }
-            "patch" => self.patch(cluster, &key, of_status, (now, dry_run)),
-            "delete" => {
-                let options = self.deletion()?;
-                let mut writer = Writer { store: &mut cluster.store, now, dry_run };
-                let (object, gone) = writer.delete(&key, &options)?;
-                if gone && self.resource.plural != "pods" {
-                    return Ok(json_response(StatusCode::OK, &success(self.resource, Some(&object))));
-                }
-                if !gone && !dry_run {
-                    workloads::stopping(world, id, &key);
-                }
-                Ok(json_response(StatusCode::OK, &*object))
-            }
-            _ => self.delete_all(world, id, cluster, (now, dry_run)),
-        }
-    }
-
-    fn selector(&self) -> Result<Selector, Refusal> {
-        Selector::read(self.resource, self.query.text("labelSelector"), self.query.text("fieldSelector"))
-    }
-
-    fn watch(&self, world: &World, id: ClusterId, cluster: &Cluster) -> Result<Response, Refusal> {
-        let initial_events = self.query.is("sendInitialEvents");
-        if initial_events && self.query.text("resourceVersionMatch") != "NotOlderThan" {
-            let message = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-            return Err(Refusal::bad_request(message));
-        }
-        let namespace = self.place.namespace.to_owned();
-        let subject = Subject { resource: self.resource, namespace, selector: self.selector()? };
-        // Without a wish of the client's, the server ends a watch after 30 to 60 minutes.
-        let draw = || world.rng(&format!("watch {id} {}", self.resource.plural)).between(1800, 3600);
-        let wish = Wish {
-            revision: self.query.number("resourceVersion"),
-            bookmarks: self.query.is("allowWatchBookmarks"),
-            initial_events,
-            timeout: Duration::from_secs(self.query.number("timeoutSeconds").filter(|at| *at > 0).unwrap_or_else(draw)),
-        };
-        let lines = watch::start(world, id, &cluster.store, subject, &wish);
-        let head = [(header::CONTENT_TYPE, "application/json")];
-        Ok((head, Body::from_stream(lines)).into_response())
-    }
-
-    fn patch(
-        &self,
-        cluster: &mut Cluster,
-        key: &Key,
-        of_status: bool,
-        (now, dry_run): (jiff::Timestamp, bool),
-    ) -> Result<Response, Refusal> {
-        let kind = Patch::of(&self.content_type()).ok_or_else(|| Refusal::unsupported_media(Patch::TYPES))?;
-        if kind == Patch::Apply && self.query.text("fieldManager").is_empty() {
-            return Err(Refusal::bad_request(
-                "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required for apply patch",
-            ));
-        }
-        let patch = if kind == Patch::Apply { self.yaml()? } else { self.json()? };
-        let mut writer = Writer { store: &mut cluster.store, now, dry_run };
-        let (object, is_new) = writer.patch(key, of_status, kind, &patch)?;
-        Ok(json_response(if is_new { StatusCode::CREATED } else { StatusCode::OK }, &*object))
-    }
-
-    fn delete_all(
-        &self,
-        world: &World,
-        id: ClusterId,
-        cluster: &mut Cluster,
-        (now, dry_run): (jiff::Timestamp, bool),
-    ) -> Result<Response, Refusal> {
-        let (selector, options) = (self.selector()?, self.deletion()?);
-        let listed = cluster.store.list(self.resource, self.place.namespace);
-        let keys: Vec<Key> =
-            listed.filter(|(_, object)| selector.matches(object)).map(|(key, _)| key.clone()).collect();
-        let mut items = Vec::new();
-        for key in keys {
-            let mut writer = Writer { store: &mut cluster.store, now, dry_run };
-            let (object, gone) = writer.delete(&key, &options)?;
-            if !gone && !dry_run {
-                workloads::stopping(world, id, &key);
-            }
-            items.push((*object).clone());
-        }
-        let list = list::wrap(self.resource, items, cluster.store.revision());
-        Ok(json_response(StatusCode::OK, &list))
-    }
-
-    fn content_type(&self) -> String {
-        let value = self.head.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        value.unwrap_or("application/json").split(';').next().unwrap_or_default().trim().to_lowercase()
-    }
-
-    /// The body of a create or update.
-    fn json_body(&self) -> Result<Value, Refusal> {
-        match self.content_type().as_str() {
-            "application/json" => self.json(),
-            "application/yaml" => self.yaml(),
-            _ => Err(Refusal::unsupported_media("application/json, application/yaml")),
-        }
-    }
-
-    fn json(&self) -> Result<Value, Refusal> {
-        serde_json::from_slice(&self.body).map_err(|error| {
-            Refusal::bad_request(format!(
-                "the object provided is unrecognized: couldn't get version/kind; json parse error: {error}"
-            ))
-        })
-    }
-
-    /// YAML, of which JSON is a part.
-    fn yaml(&self) -> Result<Value, Refusal> {
-        let text = std::str::from_utf8(&self.body).map_err(|error| Refusal::bad_request(error.to_string()))?;
-        serde_saphyr::from_str(text).map_err(|error| Refusal::bad_request(format!("error decoding YAML: {error}")))
-    }
-
-    fn deletion(&self) -> Result<Deletion, Refusal> {
-        let body = if self.body.is_empty() { json!({}) } else { self.json_body()? };
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let in_query = self.query.text("gracePeriodSeconds").parse().ok();
-        Ok(Deletion {
-            grace_seconds: body["gracePeriodSeconds"].as_i64().or(in_query),
-            uid: text(&body["preconditions"]["uid"]),
-            resource_version: text(&body["preconditions"]["resourceVersion"]),
-        })
-    }
-}
-
-/// The `Status` of a deletion or eviction that went well.
-fn success(resource: &Resource, object: Option<&Value>) -> Value {
-    let mut status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"});
-    match object {
-        Some(object) => {
-            let meta = &object["metadata"];
-            let mut details = json!({"name": meta["name"], "kind": resource.plural, "uid": meta["uid"]});
-            if !resource.group.is_empty() {
-                details["group"] = resource.group.into();
-            }
-            status["details"] = details;
-        }
-        None => status["code"] = 201.into(),
-    }
-    status
-}
-
-pub(super) fn json_response(status: StatusCode, body: &impl serde::Serialize) -> Response {
-    (status, axum::Json(body)).into_response()
 }

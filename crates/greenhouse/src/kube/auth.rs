@@ -4,7 +4,7 @@
 //! version included. Tokens are of no use here: no emulated pod holds one.
 
 use super::refusal::Refusal;
-use super::resource::{Place, Resource};
+use super::resource::Place;
 use crate::net::Peer;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
@@ -30,25 +30,8 @@ impl User {
         Some(User { name, groups })
     }
 
-    fn is_master(&self) -> bool {
+    pub(super) fn is_master(&self) -> bool {
         self.groups.iter().any(|group| group == "system:masters")
-    }
-
-    /// Only `system:masters` has a role here.
-    pub(super) fn may(&self, verb: &str, resource: &Resource, place: &Place<'_>) -> Result<(), Refusal> {
-        if self.is_master() {
-            return Ok(());
-        }
-        let scope = match place.namespace {
-            "" => "at the cluster scope".to_owned(),
-            namespace => format!("in the namespace {namespace:?}"),
-        };
-        let subresource = if place.subresource.is_empty() { String::new() } else { format!("/{}", place.subresource) };
-        let what = format!(
-            "User {:?} cannot {verb} resource \"{}{subresource}\" in API group {:?} {scope}",
-            self.name, resource.plural, resource.group,
-        );
-        Err(Refusal::forbidden(resource, place.name, &what))
     }
 
     /// Health, version and discovery are open to whoever has authenticated, other paths to masters.

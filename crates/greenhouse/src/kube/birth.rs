@@ -2,18 +2,20 @@
 
 use super::resource::{Resource, find};
 use super::store::{Key, Store};
+use super::{defaults, read};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// Puts everything in. Versions of the add-ons are those of Talos 1.14.6.
-pub(super) fn fill(store: &mut Store, version: &str, now: Timestamp) {
-    for name in ["default", "kube-node-lease", "kube-public", "kube-system"] {
+const NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
+
+/// What an API server makes by itself.
+pub(super) fn bare(store: &mut Store, now: Timestamp) {
+    for name in NAMESPACES {
         let labels = json!({"kubernetes.io/metadata.name": name});
         let namespace = json!({
             "metadata": {"labels": labels}, "spec": {"finalizers": ["kubernetes"]}, "status": {"phase": "Active"},
         });
         put(store, find("", "v1", "namespaces"), "", name, namespace, now);
-        namespace_content(store, name, now);
     }
     put(
         store,
@@ -30,6 +32,13 @@ pub(super) fn fill(store: &mut Store, version: &str, now: Timestamp) {
         }),
         now,
     );
+}
+
+/// What controllers and Talos's bootstrap manifests add. Versions of the add-ons are those of Talos 1.14.6.
+pub(super) fn fill(store: &mut Store, version: &str, now: Timestamp) {
+    for name in NAMESPACES {
+        namespace_content(store, name, now);
+    }
     put(
         store,
         find("", "v1", "services"),
@@ -73,6 +82,15 @@ pub(super) fn put(
     let Some(resource) = resource else { return };
     let key = Key::new(resource, namespace, name);
     if store.get(&key).is_none() {
+        // As an API server would have read it: with every default of its type.
+        let status = object["status"].clone();
+        if let Ok((read, _)) = read::body(resource, &object) {
+            object = read;
+            defaults::fill(resource, &mut object);
+        }
+        if !status.is_null() {
+            object["status"] = status;
+        }
         store.stamp(&key, &mut object, now);
         store.put(&key, object);
     }

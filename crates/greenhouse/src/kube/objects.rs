@@ -1,10 +1,16 @@
-//! Reading and writing objects: what create, update, patch and delete do to the store, and what they refuse.
+//! Writing objects: what create, update, patch and apply do to the store, and what they refuse.
 
+use super::deletion::Deletion;
+use super::fields::Fields;
+use super::owners::{self, Claim, Manager};
 use super::patch;
+use super::read::{self, Strictness};
 use super::refusal::Refusal;
 use super::resource::{Resource, find};
-use super::store::{Key, Store, metadata, seconds};
-use jiff::{SignedDuration, Timestamp};
+use super::store::{Key, Store, metadata};
+use super::validate::{self, Fault};
+use super::{decode, defaults, prepare};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -18,9 +24,6 @@ pub(super) enum Patch {
 }
 
 impl Patch {
-    pub(super) const TYPES: &str = "application/json-patch+json, application/merge-patch+json, \
-        application/strategic-merge-patch+json, application/apply-patch+yaml";
-
     pub(super) fn of(content_type: &str) -> Option<Self> {
         match content_type {
             "application/json-patch+json" => Some(Patch::Json),
@@ -30,14 +33,28 @@ impl Patch {
             _ => None,
         }
     }
+
+    /// The types that a kind can be patched with: strategic patches need a built-in type.
+    pub(super) fn types(resource: &Resource) -> &'static str {
+        if resource.custom.is_some() {
+            "application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml"
+        } else {
+            "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json, \
+             application/apply-patch+yaml"
+        }
+    }
 }
 
-/// What a deletion asks for: `DeleteOptions`, from the body or the query.
-#[derive(Debug, Default)]
-pub(super) struct Deletion {
-    pub grace_seconds: Option<i64>,
-    pub uid: Option<String>,
-    pub resource_version: Option<String>,
+/// Who writes, and how.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Caller {
+    /// The field manager.
+    pub manager: String,
+    pub strictness: Strictness,
+    /// Apply over conflicts.
+    pub force: bool,
+    /// What to leave untrue; see `LIES`.
+    pub lies: super::lies::Told,
 }
 
 /// The store, as one request sees it.
@@ -46,196 +63,401 @@ pub(super) struct Writer<'a> {
     pub now: Timestamp,
     /// `dryRun=All`: everything but the storing.
     pub dry_run: bool,
+    pub caller: Caller,
+    /// For the answer's headers.
+    pub warnings: Vec<String>,
 }
 
-impl Writer<'_> {
-    /// Creates an object whose body the client has sent. `namespace` and `name` are the path's; an empty name means
-    /// that the body names it.
+impl<'a> Writer<'a> {
+    /// For a controller, which nobody asks for its manners.
+    pub(super) fn of_controller(store: &'a mut Store, now: Timestamp) -> Self {
+        Writer { store, now, dry_run: false, caller: Caller::default(), warnings: Vec::new() }
+    }
+
+    /// Creates an object whose body the client has sent. `namespace` is the path's.
     pub(super) fn create(
         &mut self,
         resource: &'static Resource,
         namespace: &str,
-        mut body: Value,
+        body: &Value,
+        duplicates: &[String],
     ) -> Result<Arc<Value>, Refusal> {
-        check_body(resource, namespace, "", &body)?;
-        let name = match (body["metadata"]["name"].as_str(), body["metadata"]["generateName"].as_str()) {
-            (Some(name), _) if !name.is_empty() => name.to_owned(),
-            (_, Some(prefix)) if !prefix.is_empty() => format!("{prefix}{}", self.store.suffix(5)),
-            _ => {
-                return Err(Refusal::invalid(
-                    resource,
-                    "",
-                    "metadata.name",
-                    "Required value: name or generateName is required",
-                ));
-            }
-        };
-        check_name(resource, &name)?;
-        self.check_namespace(resource, namespace, &name)?;
-        let key = Key::new(resource, namespace, &name);
-        if self.store.get(&key).is_some() {
-            return Err(Refusal::already_exists(resource, &name));
+        let mut object = self.read(resource, body, duplicates)?;
+        check_namespace(resource, namespace, &object)?;
+        if let Some(meta) = metadata(&mut object).as_object_mut() {
+            meta.shift_remove("deletionTimestamp");
+            meta.shift_remove("deletionGracePeriodSeconds");
         }
-        if let Some(fields) = metadata(&mut body).as_object_mut() {
+        let empty = decode::empty(resource.shape());
+        owners::updated(&empty, &mut object, &self.claim(resource, "", false));
+        self.make(resource, namespace, object)
+    }
+
+    /// Gives a new object what the server gives it, and stores it.
+    fn make(&mut self, resource: &'static Resource, namespace: &str, mut object: Value) -> Result<Arc<Value>, Refusal> {
+        let meta = metadata(&mut object);
+        if meta["resourceVersion"].as_str().is_some_and(|version| !version.is_empty() && version != "0") {
+            return Err(Refusal::unexpected("resourceVersion should not be set on objects to be created"));
+        }
+        let name = match (meta["name"].as_str(), meta["generateName"].as_str()) {
+            (Some(name), _) if !name.is_empty() => name.to_owned(),
+            (_, Some(prefix)) if !prefix.is_empty() => {
+                let suffix = if self.caller.lies.tells("kube-generates-one-name") {
+                    "aaaaa".into()
+                } else {
+                    self.store.suffix(5)
+                };
+                format!("{prefix}{suffix}")
+            }
+            _ => String::new(),
+        };
+        self.check_namespace_lives(resource, namespace, &name)?;
+        defaults::admit(resource, &mut object);
+        if let Some(fields) = metadata(&mut object).as_object_mut() {
             for server_side in
-                ["uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "managedFields", "selfLink"]
+                ["uid", "resourceVersion", "creationTimestamp", "deletionTimestamp", "selfLink", "generation"]
             {
                 fields.shift_remove(server_side);
             }
+            fields.shift_remove("deletionGracePeriodSeconds");
         }
-        if resource.status
-            && let Some(fields) = body.as_object_mut()
+        let key = Key::new(resource, namespace, &name);
+        prepare::create(resource, &mut object, self.store);
+        self.store.stamp(&key, &mut object, self.now);
+        if name.is_empty()
+            && let Some(fields) = metadata(&mut object).as_object_mut()
         {
-            // Nodes come with the status that their kubelet writes; everything else is born without one.
-            if resource.plural != "nodes" {
-                fields.shift_remove("status");
-            }
+            fields.shift_remove("name");
         }
-        self.store.stamp(&key, &mut body, self.now);
-        default(resource, &mut body);
-        Ok(self.put(&key, body))
+        self.refuse(resource, &name, self.faults(resource, &object, None))?;
+        if let Some(present) = self.store.get(&key) {
+            let goes = present["metadata"]["deletionTimestamp"].is_string();
+            return Err(if goes {
+                Refusal::still_goes(resource, &name)
+            } else {
+                Refusal::already_exists(resource, &name)
+            });
+        }
+        Ok(self.put(&key, object))
     }
 
     /// Replaces an object, or its status alone.
-    pub(super) fn update(&mut self, key: &Key, of_status: bool, body: Value) -> Result<Arc<Value>, Refusal> {
-        check_body(key.resource, &key.namespace, &key.name, &body)?;
+    pub(super) fn update(
+        &mut self,
+        key: &Key,
+        subresource: &str,
+        body: &Value,
+        duplicates: &[String],
+    ) -> Result<Arc<Value>, Refusal> {
+        let mut object = self.read(key.resource, body, duplicates)?;
+        check_identity(key, &object)?;
+        if self.store.get(key).is_none() && subresource.is_empty() && key.resource.made_by_update() {
+            let empty = decode::empty(key.resource.shape());
+            owners::updated(&empty, &mut object, &self.claim(key.resource, "", false));
+            return self.make(key.resource, &key.namespace, object);
+        }
         let current = self.current(key)?;
-        self.replace(key, &current, of_status, body)
+        let sent_version = object["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
+        if sent_version.is_empty() && key.resource.custom.is_some() {
+            let fault = Fault::invalid("metadata.resourceVersion", &json!(0), "must be specified for an update");
+            return Err(Refusal::invalid_kind(key.resource.group, key.resource.plural, &key.name, &[fault]));
+        }
+        owners::updated(&current, &mut object, &self.claim(key.resource, subresource, false));
+        self.replace(key, &current, subresource, object)
     }
 
-    /// Patches an object, or its status alone. Apply creates what is not there.
+    /// Patches an object, or its status alone. Apply creates what is not there; `true` if it did.
     pub(super) fn patch(
         &mut self,
         key: &Key,
-        of_status: bool,
+        subresource: &str,
         kind: Patch,
         patch: &Value,
     ) -> Result<(Arc<Value>, bool), Refusal> {
         if kind == Patch::Apply {
-            check_body(key.resource, &key.namespace, &key.name, patch)?;
-            if !patch["metadata"]["managedFields"].is_null() {
-                return Err(Refusal::bad_request("metadata.managedFields must be nil"));
-            }
-            if self.store.get(key).is_none() && !of_status {
-                let mut body = patch.clone();
-                metadata(&mut body)["name"] = key.name.clone().into();
-                return Ok((self.create(key.resource, &key.namespace, body)?, true));
-            }
+            return self.apply(key, subresource, patch);
         }
         let current = self.current(key)?;
         let mut patched = (*current).clone();
         match kind {
-            Patch::Merge => patch::merge(&mut patched, patch),
-            Patch::Strategic | Patch::Apply => patch::strategic(&mut patched, patch),
-            Patch::Json => patch::json_patch(&mut patched, patch)
-                .map_err(|why| Refusal::invalid(key.resource, &key.name, "patch", &why))?,
+            Patch::Merge => {
+                if !patch.is_object() {
+                    return Err(Refusal::bad_request(not_a_map(patch)));
+                }
+                patch::merge(&mut patched, patch);
+            }
+            Patch::Strategic => {
+                if !patch.is_object() {
+                    return Err(Refusal::bad_request(not_a_map(patch)));
+                }
+                patch::strategic(&mut patched, patch, key.resource.shape()).map_err(Refusal::unexpected)?;
+            }
+            _ => patch::json_patch(&mut patched, patch)?,
         }
-        check_body(key.resource, &key.namespace, &key.name, &patched)?;
-        Ok((self.replace(key, &current, of_status, patched)?, false))
+        let mut object = self.read(key.resource, &patched, &[]).map_err(|refusal| {
+            let refusal = if kind == Patch::Strategic { refusal.of_conversion() } else { refusal };
+            refusal.of_patch(&patched)
+        })?;
+        check_identity(key, &object)?;
+        owners::updated(&current, &mut object, &self.claim(key.resource, subresource, false));
+        Ok((self.replace(key, &current, subresource, object)?, false))
     }
 
-    /// Deletes an object, or begins to: pods stop first, finalizers hold. `true`: it is gone.
+    fn apply(&mut self, key: &Key, subresource: &str, config: &Value) -> Result<(Arc<Value>, bool), Refusal> {
+        let resource = key.resource;
+        read::check_applied(resource, &key.name, config)?;
+        check_identity(key, config)?;
+        let shape = resource.shape();
+        let existing = self.store.get(key).cloned();
+        if existing.is_none() && !subresource.is_empty() {
+            return Err(Refusal::not_found(resource, &key.name));
+        }
+        let mut config = config.clone();
+        let named = config["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        if let Some(problem) = super::typed::misfit(&config, shape, "") {
+            let message = format!(
+                "failed to create typed patch object ({}/{named}; {}/{}, Kind={}): {problem}",
+                config["metadata"]["namespace"].as_str().unwrap_or_default(),
+                resource.group,
+                resource.version,
+                resource.kind,
+            );
+            return Err(Refusal::unexpected(message));
+        }
+        if let Some(uid) = config["metadata"]["uid"].as_str().filter(|_| existing.is_none()) {
+            let why =
+                format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+            return Err(Refusal::conflict(resource, &key.name, &why));
+        }
+        if existing.is_none() {
+            metadata(&mut config)["name"] = key.name.clone().into();
+        }
+        let live = existing.clone().map_or_else(|| decode::empty(shape), |live| (*live).clone());
+        let claim = self.claim(resource, subresource, true);
+        let force = self.caller.force || self.caller.lies.tells("kube-hides-conflicts");
+        let applied = owners::applied(&live, &config, force, &claim)?;
+        let unconverted = |refusal: Refusal| {
+            let place = format!("{}/{named}", config["metadata"]["namespace"].as_str().unwrap_or_default());
+            let kind = format!("{}, Kind={}", resource.api_version(), resource.kind);
+            let why = refusal.why_unhandled();
+            Refusal::unexpected(format!(
+                "failed to convert new object ({place}; {kind}) to proper version: unable to convert unstructured object to {kind}: {why}"
+            ))
+        };
+        let mut object = self.read(resource, &applied, &[]).map_err(unconverted)?;
+        if self.caller.lies.tells("kube-forgets-appliers") {
+            metadata(&mut object)["managedFields"] = live["metadata"]["managedFields"].clone();
+        }
+        match existing {
+            Some(current) => Ok((self.replace(key, &current, subresource, object)?, false)),
+            None => Ok((self.make(resource, &key.namespace, object)?, true)),
+        }
+    }
+
+    /// Deletes an object, or begins to; see [`Deletion`]. `true`: it is gone.
     pub(super) fn delete(&mut self, key: &Key, options: &Deletion) -> Result<(Arc<Value>, bool), Refusal> {
         let current = self.current(key)?;
-        let meta = &current["metadata"];
-        for (wanted, at, field) in [
-            (&options.uid, &meta["uid"], "UID"),
-            (&options.resource_version, &meta["resourceVersion"], "ResourceVersion"),
-        ] {
-            if let Some(wanted) = wanted
-                && at.as_str() != Some(wanted)
-            {
-                let at = at.as_str().unwrap_or_default();
-                let why = format!(
-                    "the {field} in the precondition ({wanted}) does not match the {field} in record ({at}). The object might have been deleted and then recreated"
-                );
-                return Err(Refusal::conflict(key.resource, &key.name, &why));
-            }
-        }
-        let grace = grace(key.resource, &current, options);
-        let held = meta["finalizers"].as_array().is_some_and(|list| !list.is_empty())
-            || key.resource.plural == "namespaces" && key.resource.group.is_empty();
-        if grace == 0 && !held {
+        options.check(key, &current)?;
+        let marked = options.mark(key, &current, self.now);
+        let Some(marked) = marked.filter(|_| !self.caller.lies.tells("kube-ignores-finalizers")) else {
             if self.dry_run {
                 return Ok((current, true));
             }
-            let last = self.store.remove(key).unwrap_or(current);
-            return Ok((last, true));
-        }
-        let asked_before = meta["deletionTimestamp"].is_string();
-        let mut marked = (*current).clone();
-        let shorter = meta["deletionGracePeriodSeconds"].as_i64().is_none_or(|before| grace < before);
-        if !asked_before || shorter {
-            let at = self.now.saturating_add(SignedDuration::from_secs(grace)).unwrap_or(self.now);
-            let meta = metadata(&mut marked);
-            meta["deletionTimestamp"] = seconds(at).into();
-            meta["deletionGracePeriodSeconds"] = grace.into();
-        }
-        if key.resource.plural == "namespaces" {
-            marked["status"] = json!({"phase": "Terminating"});
-        }
+            let mut last = options.last(key, &current, self.now);
+            if let Some(removed) = self.store.remove(key).filter(|_| key.resource.shows_what_went()) {
+                metadata(&mut last)["resourceVersion"] = removed["metadata"]["resourceVersion"].clone();
+            }
+            return Ok((Arc::new(last), true));
+        };
         Ok((self.put(key, marked), false))
     }
 
-    fn current(&self, key: &Key) -> Result<Arc<Value>, Refusal> {
+    /// Stores a workload whose replicas have been changed by its scale.
+    pub(super) fn store_scaled(&mut self, key: &Key, mut next: Value) -> Result<Arc<Value>, Refusal> {
+        let current = self.current(key)?;
+        let mut claim = self.claim(key.resource, "scale", false);
+        claim.ignored = Fields::of_names(&[&["status"]]);
+        owners::updated(&current, &mut next, &claim);
+        self.replace(key, &current, "", next)
+    }
+
+    pub(super) fn current(&self, key: &Key) -> Result<Arc<Value>, Refusal> {
         self.store.get(key).cloned().ok_or_else(|| Refusal::not_found(key.resource, &key.name))
     }
 
-    fn replace(&mut self, key: &Key, current: &Value, of_status: bool, body: Value) -> Result<Arc<Value>, Refusal> {
+    fn claim<'s>(&self, resource: &'s Resource, subresource: &str, applies: bool) -> Claim<'s> {
+        let manager = Manager {
+            name: self.caller.manager.clone(),
+            applies,
+            api_version: resource.api_version(),
+            subresource: subresource.to_owned(),
+        };
+        // A scale's owner has no time.
+        let now = (subresource != "scale").then_some(self.now);
+        Claim { manager, shape: resource.shape(), ignored: ignored(resource, subresource), now }
+    }
+
+    fn read(&mut self, resource: &Resource, body: &Value, duplicates: &[String]) -> Result<Value, Refusal> {
+        let (mut object, problems) = read::body(resource, body)?;
+        let problems = duplicates.iter().map(|field| format!("duplicate field {field:?}")).chain(problems);
+        let problems: Vec<String> = problems.collect();
+        match self.caller.strictness {
+            Strictness::Ignore => {}
+            Strictness::Warn => self.warnings.extend(problems),
+            Strictness::Strict if problems.is_empty() => {}
+            Strictness::Strict => {
+                return Err(read::unhandled(resource, &format!("strict decoding error: {}", problems.join(", "))));
+            }
+        }
+        if !self.caller.lies.tells("kube-leaves-defaults-out") {
+            defaults::fill(resource, &mut object);
+        }
+        Ok(object)
+    }
+
+    fn refuse(&self, resource: &Resource, name: &str, faults: Vec<Fault>) -> Result<(), Refusal> {
+        if faults.is_empty() { Ok(()) } else { Err(Refusal::invalid(resource, name, &faults)) }
+    }
+
+    fn faults(&self, resource: &Resource, object: &Value, before: Option<&Value>) -> Vec<Fault> {
+        let mut faults = validate::object(resource, object, before);
+        if resource.custom.is_some() && before.is_some() {
+            // The server looks at the metadata of a changed custom object three times, and tells of it three times.
+            let once = faults.clone();
+            faults.extend(once.iter().chain(&once).cloned());
+        }
+        faults.extend(self.misshapen(resource, object));
+        faults
+    }
+
+    /// What of a custom object does not fit its schema.
+    fn misshapen(&self, resource: &Resource, object: &Value) -> Vec<Fault> {
+        let custom = resource.custom.filter(|_| !self.caller.lies.tells("kube-takes-any-shape"));
+        custom.map(|custom| super::custom::validate(custom, object)).unwrap_or_default()
+    }
+
+    fn replace(&mut self, key: &Key, current: &Value, subresource: &str, object: Value) -> Result<Arc<Value>, Refusal> {
         let (resource, name) = (key.resource, &key.name);
-        let version = body["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-        if !version.is_empty() && Some(version) != current["metadata"]["resourceVersion"].as_str() {
+        let mut next = if subresource.is_empty() {
+            self.wish(resource, current, object)
+        } else {
+            status(resource, current, object)
+        };
+        let version = next["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        let is_stale = !version.is_empty() && Some(version) != current["metadata"]["resourceVersion"].as_str();
+        if is_stale && !self.caller.lies.tells("kube-takes-stale-updates") {
             return Err(Refusal::modified(resource, name));
         }
-        let uid = body["metadata"]["uid"].as_str();
-        if uid.is_some() && uid != current["metadata"]["uid"].as_str() {
-            let why = "Precondition failed: UID in precondition does not match UID in object meta";
-            return Err(Refusal::conflict(resource, name, why));
-        }
-        let mut next = if of_status { (*current).clone() } else { body.clone() };
-        if of_status {
-            next["status"] = body["status"].clone();
-        } else if resource.status {
-            keep(&mut next, current, "status");
+        let uid = next["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
+        let known = current["metadata"]["uid"].as_str().unwrap_or_default();
+        if !uid.is_empty() && uid != known && version.is_empty() {
+            return Err(Refusal::other_uid(key, &uid, known));
         }
         for field in [
-            "uid",
             "creationTimestamp",
             "deletionTimestamp",
             "deletionGracePeriodSeconds",
             "generation",
             "name",
             "namespace",
+            "selfLink",
         ] {
             keep(metadata(&mut next), &current["metadata"], field);
         }
+        if uid.is_empty() {
+            keep(metadata(&mut next), &current["metadata"], "uid");
+        }
         next["apiVersion"] = resource.api_version().into();
         next["kind"] = resource.kind.into();
-        check_change(resource, name, current, &next)?;
-        let is_over = next["metadata"]["deletionTimestamp"].is_string()
-            && !current["metadata"]["finalizers"].is_null()
-            && next["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty)
-            && grace(resource, &next, &Deletion::default()) == 0;
-        if is_over && !self.dry_run {
-            return Ok(self.store.remove(key).unwrap_or_else(|| Arc::new(next)));
+        if subresource.is_empty() {
+            prepare::update(resource, current, &mut next, self.store);
+            self.refuse(resource, name, self.faults(resource, &next, Some(current)))?;
+        } else {
+            let faults = validate::status(resource, &next, current).into_iter().chain(self.misshapen(resource, &next));
+            self.refuse(resource, name, faults.collect())?;
+        }
+        if self.is_over(key, current, &next) && !self.dry_run {
+            // What is shown is the last state; its deletion has a revision of its own.
+            self.store.remove(key);
+            return Ok(Arc::new(next));
         }
         Ok(self.put(key, next))
     }
 
-    fn put(&mut self, key: &Key, object: Value) -> Arc<Value> {
-        if self.dry_run { Arc::new(object) } else { self.store.put(key, object) }
+    /// The next state but for its status.
+    fn wish(&self, resource: &Resource, current: &Value, mut object: Value) -> Value {
+        if resource.status && !self.caller.lies.tells("kube-writes-status-with-the-rest") {
+            keep(&mut object, current, "status");
+        }
+        object
     }
 
-    fn check_namespace(&self, resource: &Resource, namespace: &str, name: &str) -> Result<(), Refusal> {
+    /// Whether the last thing that held an object has let it go.
+    fn is_over(&self, key: &Key, current: &Value, next: &Value) -> bool {
+        let has = |object: &Value| object["metadata"]["finalizers"].as_array().is_some_and(|list| !list.is_empty());
+        current["metadata"]["deletionTimestamp"].is_string()
+            && has(current)
+            && !has(next)
+            && current["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
+            && !super::deletion::is_held_by_its_spec(key.resource, next)
+    }
+
+    fn put(&mut self, key: &Key, object: Value) -> Arc<Value> {
+        if self.dry_run && !self.caller.lies.tells("kube-persists-dry-runs") {
+            return Arc::new(self.store.would_put(key, object));
+        }
+        self.store.put(key, object)
+    }
+
+    fn check_namespace_lives(&self, resource: &Resource, namespace: &str, name: &str) -> Result<(), Refusal> {
         let Some(namespaces) = find("", "v1", "namespaces").filter(|_| resource.namespaced) else { return Ok(()) };
         let Some(found) = self.store.get(&Key::new(namespaces, "", namespace)) else {
             return Err(Refusal::not_found(namespaces, namespace));
         };
         if found["status"]["phase"] == "Terminating" {
-            let what = format!("unable to create new content in namespace {namespace} because it is being terminated");
-            return Err(Refusal::forbidden(resource, name, &what));
+            return Err(Refusal::terminating(resource, name, namespace));
         }
         Ok(())
+    }
+}
+
+fn not_a_map(patch: &Value) -> String {
+    let kind = match patch {
+        Value::Array(_) => "array",
+        Value::String(_) => "string",
+        Value::Bool(_) => "bool",
+        _ => "number",
+    };
+    format!("error decoding patch: json: cannot unmarshal {kind} into Go value of type map[string]interface {{}}")
+}
+
+/// The next state of an object whose status alone is written.
+fn status(resource: &Resource, current: &Value, mut object: Value) -> Value {
+    let names: Vec<String> =
+        current.as_object().into_iter().chain(object.as_object()).flat_map(|at| at.keys().cloned()).collect();
+    for name in names.iter().filter(|name| !matches!(name.as_str(), "status" | "metadata")) {
+        keep(&mut object, current, name);
+    }
+    let sent = object["metadata"].clone();
+    if resource.custom.is_some() {
+        object["metadata"] = current["metadata"].clone();
+        for field in ["managedFields", "resourceVersion"] {
+            keep(metadata(&mut object), &sent, field);
+        }
+    } else if resource.group == "apps" {
+        keep(metadata(&mut object), &current["metadata"], "labels");
+    }
+    object
+}
+
+/// What a write at this place cannot change, and so does not own.
+fn ignored(resource: &Resource, subresource: &str) -> Fields {
+    match subresource {
+        "status" if resource.custom.is_some() => Fields::of_names(&[&["spec"], &["metadata"]]),
+        "status" if resource.group == "apps" => Fields::of_names(&[&["spec"], &["metadata", "labels"]]),
+        "status" => Fields::of_names(&[&["spec"]]),
+        "" if resource.status => Fields::of_names(&[&["status"]]),
+        _ => Fields::default(),
     }
 }
 
@@ -248,119 +470,23 @@ fn keep(next: &mut Value, current: &Value, field: &str) {
     }
 }
 
-/// Kind, version, name and namespace of a body must be those of the path it was sent to.
-fn check_body(resource: &Resource, namespace: &str, name: &str, body: &Value) -> Result<(), Refusal> {
-    let Some(fields) = body.as_object() else {
-        return Err(Refusal::bad_request("the object provided is unrecognized: it is not a JSON object"));
-    };
-    let text = |key: &str| fields.get(key).and_then(Value::as_str).unwrap_or_default();
-    let (version, kind) = (text("apiVersion"), text("kind"));
-    if kind.is_empty() || version.is_empty() {
-        let message = "Object 'Kind' is missing, or 'apiVersion' is";
+fn check_namespace(resource: &Resource, namespace: &str, object: &Value) -> Result<(), Refusal> {
+    let in_body = object["metadata"]["namespace"].as_str().unwrap_or_default();
+    if resource.namespaced && !in_body.is_empty() && in_body != namespace {
+        let message = "the namespace of the provided object does not match the namespace sent on the request";
         return Err(Refusal::bad_request(message));
     }
-    if kind != resource.kind || version != resource.api_version() {
-        return Err(Refusal::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {}: no kind {kind:?} is registered there",
-            resource.kind
-        )));
-    }
-    let meta = &body["metadata"];
-    let in_body = meta["name"].as_str().unwrap_or_default();
-    if !name.is_empty() && !in_body.is_empty() && in_body != name {
-        return Err(Refusal::bad_request(format!(
-            "the name of the object ({in_body}) does not match the name on the URL ({name})"
-        )));
-    }
-    let in_body = meta["namespace"].as_str().unwrap_or_default();
-    if resource.namespaced && !in_body.is_empty() && in_body != namespace {
-        return Err(Refusal::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
-    }
     Ok(())
 }
 
-/// RFC 1123 subdomain; RBAC names may hold more.
-fn check_name(resource: &Resource, name: &str) -> Result<(), Refusal> {
-    if resource.group == "rbac.authorization.k8s.io" {
-        return Ok(());
+/// Name and namespace of a body must be those of the path it was sent to.
+fn check_identity(key: &Key, object: &Value) -> Result<(), Refusal> {
+    let in_body = object["metadata"]["name"].as_str().unwrap_or_default();
+    if !in_body.is_empty() && in_body != key.name {
+        return Err(Refusal::bad_request(format!(
+            "the name of the object ({in_body}) does not match the name on the URL ({})",
+            key.name
+        )));
     }
-    let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    let label = |part: &str| {
-        part.bytes().all(|byte| letter(byte) || byte == b'-')
-            && part.bytes().next().is_some_and(letter)
-            && part.bytes().last().is_some_and(letter)
-    };
-    if name.len() <= 253 && name.split('.').all(label) {
-        return Ok(());
-    }
-    let why = format!(
-        "Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character"
-    );
-    Err(Refusal::invalid(resource, name, "metadata.name", &why))
-}
-
-/// What may not change once it is set.
-fn check_change(resource: &Resource, name: &str, current: &Value, next: &Value) -> Result<(), Refusal> {
-    let fixed: &[&str] = match resource.plural {
-        "nodes" => &["providerID", "podCIDR"],
-        "pods" => &["nodeName", "hostNetwork"],
-        "deployments" | "daemonsets" => &["selector"],
-        _ => &[],
-    };
-    for field in fixed {
-        let before = &current["spec"][*field];
-        if !before.is_null() && *before != next["spec"][*field] {
-            return Err(Refusal::invalid(
-                resource,
-                name,
-                &format!("spec.{field}"),
-                "Invalid value: field is immutable",
-            ));
-        }
-    }
-    Ok(())
-}
-
-/// The defaults that somebody looks at.
-fn default(resource: &Resource, body: &mut Value) {
-    let mut set = |path: &[&str], value: Value| {
-        let at = path.iter().fold(&mut *body, |at, field| {
-            if !at.is_object() {
-                *at = json!({});
-            }
-            &mut at[*field]
-        });
-        if at.is_null() {
-            *at = value;
-        }
-    };
-    match resource.plural {
-        "namespaces" => {
-            set(&["spec", "finalizers"], json!(["kubernetes"]));
-            set(&["status", "phase"], "Active".into());
-        }
-        "pods" => {
-            set(&["spec", "restartPolicy"], "Always".into());
-            set(&["spec", "terminationGracePeriodSeconds"], 30.into());
-            set(&["spec", "schedulerName"], "default-scheduler".into());
-            set(&["spec", "serviceAccountName"], "default".into());
-            set(&["status", "phase"], "Pending".into());
-        }
-        "deployments" => set(&["spec", "replicas"], 1.into()),
-        "services" => set(&["spec", "type"], "ClusterIP".into()),
-        "secrets" => set(&["type"], "Opaque".into()),
-        _ => {}
-    }
-}
-
-/// Seconds that a deletion gives an object to end by itself: only pods on a node have something to end.
-fn grace(resource: &Resource, current: &Value, options: &Deletion) -> i64 {
-    let is_bound = current["spec"]["nodeName"].as_str().is_some_and(|name| !name.is_empty());
-    if resource.plural != "pods" || !is_bound {
-        return 0;
-    }
-    let own = current["spec"]["terminationGracePeriodSeconds"].as_i64().unwrap_or(30);
-    options.grace_seconds.unwrap_or(own).max(0)
+    check_namespace(key.resource, &key.namespace, object)
 }

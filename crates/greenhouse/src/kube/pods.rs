@@ -1,6 +1,7 @@
 //! Pods on their nodes: just enough kubelet for them to start, stop, and be lost with their node.
 
-use super::objects::{Deletion, Writer};
+use super::deletion::Deletion;
+use super::objects::Writer;
 use super::resource::{Resource, find};
 use super::store::{Key, Store, child, metadata, seconds};
 use super::{Cluster, ClusterId, birth, cluster_mut, evict, workloads};
@@ -181,6 +182,7 @@ fn free_address(cluster: &Cluster, node: Option<&Value>) -> String {
 
 /// Sets a condition; its transition time moves only with its status.
 pub(super) fn set_condition(object: &mut Value, kind: &str, status: &str, reason: &str, now: Timestamp) {
+    let object_is_pod = object["spec"]["containers"].is_array();
     let list = &mut child(object, "status")["conditions"];
     if !list.is_array() {
         *list = json!([]);
@@ -188,6 +190,9 @@ pub(super) fn set_condition(object: &mut Value, kind: &str, status: &str, reason
     let Some(list) = list.as_array_mut() else { return };
     list.retain(Value::is_object);
     let mut made = json!({"type": kind, "status": status, "lastTransitionTime": seconds(now)});
+    if object_is_pod {
+        made["lastProbeTime"] = Value::Null;
+    }
     if !reason.is_empty() {
         made["reason"] = reason.into();
     }
@@ -220,7 +225,7 @@ pub(super) fn evict_from(cluster: &mut Cluster, node: &str, now: Timestamp) {
                 && toleration["tolerationSeconds"].is_null()
         });
         if !stays {
-            let mut writer = Writer { store: &mut cluster.store, now, dry_run: false };
+            let mut writer = Writer::of_controller(&mut cluster.store, now);
             drop(writer.delete(&key, &Deletion::default()));
         }
     }

@@ -1,6 +1,8 @@
 //! What the API server says when it does not do what was asked: `Status` objects.
 
-use super::resource::Resource;
+use super::resource::{Place, Resource};
+use super::store::Key;
+use super::validate::Fault;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -12,11 +14,13 @@ pub(super) struct Refusal {
     reason: &'static str,
     message: String,
     details: Value,
+    /// `metadata.continue`.
+    goes_on: Option<String>,
 }
 
 impl Refusal {
     fn new(code: StatusCode, reason: &'static str, message: String) -> Self {
-        Refusal { code, reason, message, details: Value::Null }
+        Refusal { code, reason, message, details: Value::Null, goes_on: None }
     }
 
     fn about(mut self, resource: &Resource, name: &str) -> Self {
@@ -44,7 +48,32 @@ impl Refusal {
     }
 
     pub(super) fn forbidden_path(message: String) -> Self {
-        Self::new(StatusCode::FORBIDDEN, "Forbidden", message)
+        Self::generic(StatusCode::FORBIDDEN, "Forbidden", message)
+    }
+
+    /// A place that may be of no resource at all.
+    pub(super) fn forbidden_place(place: &Place<'_>, what: &str) -> Self {
+        let qualified =
+            if place.group.is_empty() { place.plural.to_owned() } else { format!("{}.{}", place.plural, place.group) };
+        let named = if place.name.is_empty() { String::new() } else { format!(" {:?}", place.name) };
+        let mut refusal =
+            Self::new(StatusCode::FORBIDDEN, "Forbidden", format!("{qualified}{named} is forbidden: {what}"));
+        let mut details = json!({});
+        for (field, value) in [("name", place.name), ("group", place.group), ("kind", place.plural)] {
+            if !value.is_empty() {
+                details[field] = value.into();
+            }
+        }
+        refusal.details = details;
+        refusal
+    }
+
+    /// A conflict about something that is no resource.
+    pub(super) fn conflict_of(kind: &str, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {kind} {name:?}: {why}");
+        let mut refusal = Self::new(StatusCode::CONFLICT, "Conflict", message);
+        refusal.details = json!({"name": name, "kind": kind});
+        refusal
     }
 
     pub(super) fn not_found(resource: &Resource, name: &str) -> Self {
@@ -54,12 +83,19 @@ impl Refusal {
 
     pub(super) fn no_such_resource() -> Self {
         let message = "the server could not find the requested resource".to_owned();
-        Self::new(StatusCode::NOT_FOUND, "NotFound", message)
+        Self::generic(StatusCode::NOT_FOUND, "NotFound", message)
     }
 
     pub(super) fn already_exists(resource: &Resource, name: &str) -> Self {
         let message = format!("{} {name:?} already exists", resource.qualified());
         Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(resource, name)
+    }
+
+    /// The name is still that of an object that goes.
+    pub(super) fn still_goes(resource: &Resource, name: &str) -> Self {
+        let mut refusal = Self::already_exists(resource, name);
+        refusal.message = format!("object is being deleted: {}", refusal.message);
+        refusal
     }
 
     pub(super) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
@@ -76,18 +112,133 @@ impl Refusal {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message.into())
     }
 
-    /// `field` and `why` as validation names them.
-    pub(super) fn invalid(resource: &Resource, name: &str, field: &str, why: &str) -> Self {
-        let message = format!("{} {name:?} is invalid: {field}: {why}", resource.kind);
-        let mut refusal = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message).about(resource, name);
+    /// Faults of an object's fields, as validation names them.
+    pub(super) fn invalid(resource: &Resource, name: &str, faults: &[Fault]) -> Self {
+        Self::invalid_kind(resource.group, resource.kind, name, faults)
+    }
+
+    /// The same, of something that is no resource: options, scales.
+    pub(super) fn invalid_kind(group: &str, kind: &str, name: &str, faults: &[Fault]) -> Self {
+        let qualified = if group.is_empty() { kind.to_owned() } else { format!("{kind}.{group}") };
+        let told: Vec<String> = faults.iter().map(|fault| format!("{}: {}", fault.field, fault.message)).collect();
+        // The sentence says everything once, the causes as often as it was found.
+        let mut once: Vec<String> = Vec::new();
+        for fault in told {
+            if !once.contains(&fault) {
+                once.push(fault);
+            }
+        }
+        let told = once;
+        let told = if let [only] = told.as_slice() { only.clone() } else { format!("[{}]", told.join(", ")) };
+        let message = format!("{qualified} {name:?} is invalid: {told}");
+        let mut refusal = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
+        let mut details = json!({});
+        for (field, value) in [("name", name), ("group", group), ("kind", kind)] {
+            if !value.is_empty() {
+                details[field] = value.into();
+            }
+        }
+        let cause = |fault: &Fault| json!({"reason": fault.reason, "message": fault.message, "field": fault.field});
+        details["causes"] = faults.iter().map(cause).collect();
+        refusal.details = details;
+        refusal
+    }
+
+    /// A fault of the request's own parameters.
+    pub(super) fn options(kind: &str, faults: &[Fault]) -> Self {
+        Self::invalid_kind("meta.k8s.io", kind, "", faults)
+    }
+
+    /// A patch after which the object cannot be read.
+    pub(super) fn of_patch(self, patched: &Value) -> Self {
+        let why = self.why_unhandled();
+        let fault = Fault::invalid("patch", &patched.to_string().into(), &why);
+        Self::invalid_kind("", "", "", &[fault])
+    }
+
+    /// The same in the words of the converter that strategic patches go through.
+    pub(super) fn of_conversion(mut self) -> Self {
+        let kind = |json: &str| match json {
+            "number" => "int64",
+            "string" => "string",
+            "bool" => "bool",
+            _ => "map",
+        };
+        let cause = self.message.split_once("json: cannot unmarshal ").and_then(|(before, rest)| {
+            let (what, rest) = rest.split_once(' ')?;
+            let (_, wanted) = rest.rsplit_once(" of type ")?;
+            Some(format!("{before}cannot convert {} to {wanted}", kind(what)))
+        });
+        self.message = cause.unwrap_or(self.message);
+        self
+    }
+
+    /// Why a body could not be read, without what it was to be.
+    pub(super) fn why_unhandled(&self) -> String {
+        let why = self.message.split_once(" cannot be handled as a ").and_then(|(_, rest)| rest.split_once(": "));
+        why.map_or(self.message.clone(), |(_, why)| why.to_owned())
+    }
+
+    /// A patch that cannot be carried out.
+    pub(super) fn unpatchable() -> Self {
+        let message = "the server rejected our request due to an error in our request".to_owned();
+        Self::generic(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message)
+    }
+
+    /// What is said where no resource is at stake.
+    fn generic(code: StatusCode, reason: &'static str, message: String) -> Self {
+        let mut refusal = Self::new(code, reason, message);
+        refusal.details = json!({});
+        refusal
+    }
+
+    /// An error that the server has no words of its own for.
+    pub(super) fn unexpected(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message.into())
+    }
+
+    /// Other managers have what an apply would change.
+    pub(super) fn apply_conflict(message: String, causes: Vec<Value>) -> Self {
+        let mut refusal = Self::new(StatusCode::CONFLICT, "Conflict", message);
+        refusal.details = json!({"causes": causes});
+        refusal
+    }
+
+    /// A deletion's precondition, which names the kind.
+    pub(super) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
+        let kind = if resource.group.is_empty() {
+            resource.kind.to_owned()
+        } else {
+            format!("{}.{}", resource.kind, resource.group)
+        };
+        let message = format!("Operation cannot be fulfilled on {kind} {name:?}: {why}");
+        let mut refusal = Self::new(StatusCode::CONFLICT, "Conflict", message).about(resource, name);
         refusal.details["kind"] = resource.kind.into();
-        refusal.details["causes"] = json!([{"reason": "FieldValueInvalid", "message": why, "field": field}]);
+        refusal
+    }
+
+    /// An update of an object that is another by now.
+    pub(super) fn other_uid(key: &Key, sent: &str, known: &str) -> Self {
+        let place = format!("/registry/{}/{}/{}", key.resource.plural, key.namespace, key.name);
+        let why = format!(
+            "StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {sent}, UID in object meta: {known}"
+        );
+        Self::conflict(key.resource, &key.name, &why)
+    }
+
+    /// A namespace that is going takes nothing in.
+    pub(super) fn terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
+        let what = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let mut refusal = Self::forbidden(resource, name, &what);
+        let message = format!("namespace {namespace} is being terminated");
+        refusal.details["causes"] =
+            json!([{"reason": "NamespaceTerminating", "message": message, "field": "metadata.namespace"}]);
         refusal
     }
 
     pub(super) fn method_not_allowed() -> Self {
         let message = "the server does not allow this method on the requested resource".to_owned();
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
+        Self::generic(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message)
     }
 
     pub(super) fn not_acceptable() -> Self {
@@ -110,6 +261,27 @@ impl Refusal {
     /// The resource version asked for is compacted away.
     pub(super) fn expired(message: impl Into<String>) -> Self {
         Self::new(StatusCode::GONE, "Expired", message.into())
+    }
+
+    /// A resource version that is still to come.
+    pub(super) fn too_large_version(version: &str, current: u64) -> Self {
+        let message = format!("Timeout: Too large resource version: {version}, current: {current}");
+        let mut refusal = Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message);
+        let cause = json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
+        refusal.details = json!({"causes": [cause], "retryAfterSeconds": 1});
+        refusal
+    }
+
+    /// A patch of a kind that nobody knows.
+    pub(super) fn unknown_patch() -> Self {
+        let message = "415: Unsupported Media Type".to_owned();
+        Self::generic(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+    }
+
+    /// The same for a page, with a token for going on with what there is now.
+    pub(super) fn page_expired(token: String) -> Self {
+        let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
+        Refusal { goes_on: Some(token), ..Self::expired(message) }
     }
 
     /// A disruption budget forbids an eviction; `why` names the budget and its figures.
@@ -142,6 +314,9 @@ impl Refusal {
         let mut status = json!({
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message,
         });
+        if let Some(token) = &self.goes_on {
+            status["metadata"]["continue"] = token.clone().into();
+        }
         if !self.reason.is_empty() {
             status["reason"] = self.reason.into();
         }

@@ -1,5 +1,10 @@
 //! Which resources the API has, and how a path names one.
 
+use super::custom::Custom;
+use super::schema::Shape;
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
 /// A kind of object, as discovery shows it.
 #[derive(Debug)]
 pub(super) struct Resource {
@@ -14,7 +19,12 @@ pub(super) struct Resource {
     pub status: bool,
     /// `metadata.generation` counts changes of what is wanted.
     pub generation: bool,
+    /// A client's own kind.
+    pub custom: Option<&'static Custom>,
 }
+
+static SHAPES: LazyLock<BTreeMap<&'static str, Shape>> =
+    LazyLock::new(|| RESOURCES.iter().map(|at| (at.kind, Shape::Named(at.kind.to_owned()))).collect());
 
 impl Resource {
     const fn namespaced(
@@ -24,7 +34,17 @@ impl Resource {
         kind: &'static str,
         short: &'static [&'static str],
     ) -> Self {
-        Resource { group, version, plural, kind, short, namespaced: true, status: false, generation: false }
+        Resource {
+            group,
+            version,
+            plural,
+            kind,
+            short,
+            namespaced: true,
+            status: false,
+            generation: false,
+            custom: None,
+        }
     }
 
     const fn global(
@@ -34,7 +54,17 @@ impl Resource {
         kind: &'static str,
         short: &'static [&'static str],
     ) -> Self {
-        Resource { group, version, plural, kind, short, namespaced: false, status: false, generation: false }
+        Resource {
+            group,
+            version,
+            plural,
+            kind,
+            short,
+            namespaced: false,
+            status: false,
+            generation: false,
+            custom: None,
+        }
     }
 
     const fn with_status(mut self) -> Self {
@@ -42,10 +72,37 @@ impl Resource {
         self
     }
 
+    const fn numbered(mut self) -> Self {
+        self.generation = true;
+        self
+    }
+
     const fn counted(mut self) -> Self {
         self.status = true;
         self.generation = true;
         self
+    }
+
+    /// What its objects look like.
+    pub(super) fn shape(&self) -> &'static Shape {
+        match self.custom {
+            Some(custom) => &custom.shape,
+            None => SHAPES.get(self.kind).unwrap_or(&Shape::Any),
+        }
+    }
+
+    /// Whether an update makes what is not there.
+    pub(super) fn made_by_update(&self) -> bool {
+        let roles = ["roles", "rolebindings", "clusterroles", "clusterrolebindings"];
+        self.custom.is_none()
+            && (matches!(self.plural, "leases" | "services" | "endpoints" | "events") || roles.contains(&self.plural))
+    }
+
+    /// Whether a deletion answers with the object that went.
+    pub(super) fn shows_what_went(&self) -> bool {
+        let kinds =
+            ["pods", "services", "serviceaccounts", "persistentvolumes", "persistentvolumeclaims", "storageclasses"];
+        self.custom.is_none() && kinds.contains(&self.plural)
     }
 
     /// `apps/v1`, `v1`.
@@ -81,23 +138,26 @@ pub(super) static RESOURCES: &[Resource] = &[
     Resource::namespaced(APPS, "v1", "statefulsets", "StatefulSet", &["sts"]).counted(),
     Resource::namespaced("coordination.k8s.io", "v1", "leases", "Lease", &[]),
     Resource::namespaced("networking.k8s.io", "v1", "ingresses", "Ingress", &["ing"]).counted(),
-    Resource::global("networking.k8s.io", "v1", "ingressclasses", "IngressClass", &[]),
+    Resource::global("networking.k8s.io", "v1", "ingressclasses", "IngressClass", &[]).numbered(),
     Resource::namespaced("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", &["pdb"]).counted(),
     Resource::global(RBAC, "v1", "clusterrolebindings", "ClusterRoleBinding", &[]),
     Resource::global(RBAC, "v1", "clusterroles", "ClusterRole", &[]),
     Resource::namespaced(RBAC, "v1", "rolebindings", "RoleBinding", &[]),
     Resource::namespaced(RBAC, "v1", "roles", "Role", &[]),
+    Resource::global(
+        "apiextensions.k8s.io",
+        "v1",
+        "customresourcedefinitions",
+        "CustomResourceDefinition",
+        &["crd", "crds"],
+    )
+    .counted(),
     Resource::global("storage.k8s.io", "v1", "storageclasses", "StorageClass", &["sc"]),
 ];
 
 /// The resource of this name.
 pub(super) fn find(group: &str, version: &str, plural: &str) -> Option<&'static Resource> {
     RESOURCES.iter().find(|at| at.group == group && at.version == version && at.plural == plural)
-}
-
-/// The core resource of this name; for the controllers, which know what exists.
-pub(super) fn has_group(group: &str, version: &str) -> bool {
-    RESOURCES.iter().any(|at| at.group == group && at.version == version)
 }
 
 /// What a path under `/api` or `/apis` is about.

@@ -1,5 +1,7 @@
 //! Label and field selectors.
 
+mod labels;
+
 use super::refusal::Refusal;
 use super::resource::Resource;
 use serde_json::Value;
@@ -17,16 +19,14 @@ enum Requirement {
     NotIn(String, Vec<String>),
     Exists(String),
     Missing(String),
+    Above(String, i64),
+    Below(String, i64),
 }
 
 impl Selector {
     /// Reads `labelSelector` and `fieldSelector` as query strings carry them.
     pub(super) fn read(resource: &Resource, labels: &str, fields: &str) -> Result<Self, Refusal> {
-        let labels = split_outside_parentheses(labels)
-            .map(|text| {
-                requirement(text).ok_or_else(|| Refusal::bad_request(format!("unable to parse requirement: {text:?}")))
-            })
-            .collect::<Result<_, _>>()?;
+        let labels = labels::parse(labels).map_err(Refusal::bad_request)?;
         let fields = fields.split(',').filter(|part| !part.is_empty()).map(|part| field(resource, part));
         Ok(Selector { labels, fields: fields.collect::<Result<_, _>>()? })
     }
@@ -50,6 +50,11 @@ impl Selector {
         Selector { labels, fields: Vec::new() }
     }
 
+    /// A lie.
+    pub(super) fn forget_all_but_the_first(&mut self) {
+        self.labels.truncate(1);
+    }
+
     pub(super) fn is_everything(&self) -> bool {
         self.labels.is_empty() && self.fields.is_empty()
     }
@@ -57,59 +62,20 @@ impl Selector {
     pub(super) fn matches(&self, object: &Value) -> bool {
         let labels = &object["metadata"]["labels"];
         let label = |key: &String| labels.get(key).and_then(Value::as_str);
+        let number = |key: &String| label(key).and_then(|at| at.parse::<i64>().ok());
         self.labels.iter().all(|requirement| match requirement {
             Requirement::In(key, values) => label(key).is_some_and(|at| values.iter().any(|value| value == at)),
             Requirement::NotIn(key, values) => label(key).is_none_or(|at| values.iter().all(|value| value != at)),
             Requirement::Exists(key) => label(key).is_some(),
             Requirement::Missing(key) => label(key).is_none(),
+            Requirement::Above(key, least) => number(key).is_some_and(|at| at > *least),
+            Requirement::Below(key, most) => number(key).is_some_and(|at| at < *most),
         }) && self.fields.iter().all(|(path, wanted, equal)| (field_of(object, path) == *wanted) == *equal)
     }
 }
 
 fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
-}
-
-fn split_outside_parentheses(all: &str) -> impl Iterator<Item = &str> {
-    let mut depth = 0_i32;
-    all.split(move |letter| {
-        match letter {
-            '(' => depth += 1,
-            ')' => depth -= 1,
-            _ => {}
-        }
-        letter == ',' && depth == 0
-    })
-    .map(str::trim)
-    .filter(|part| !part.is_empty())
-}
-
-fn requirement(part: &str) -> Option<Requirement> {
-    let key = |key: &str| {
-        let key = key.trim();
-        let is_key = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_' | '.' | '/');
-        (!key.is_empty() && key.chars().all(is_key)).then(|| key.to_owned())
-    };
-    if let Some((left, right)) = part.split_once("!=") {
-        return Some(Requirement::NotIn(key(left)?, vec![right.trim().to_owned()]));
-    }
-    if let Some((left, right)) = part.split_once('=') {
-        return Some(Requirement::In(key(left)?, vec![right.trim_start_matches('=').trim().to_owned()]));
-    }
-    if let Some((left, set)) = part.split_once('(') {
-        let values = set.strip_suffix(')')?.split(',').map(|value| value.trim().to_owned()).collect();
-        let mut words = left.split_whitespace();
-        let name = key(words.next()?)?;
-        return match words.next()? {
-            "in" => Some(Requirement::In(name, values)),
-            "notin" => Some(Requirement::NotIn(name, values)),
-            _ => None,
-        };
-    }
-    match part.strip_prefix('!') {
-        Some(name) => Some(Requirement::Missing(key(name)?)),
-        None => Some(Requirement::Exists(key(part)?)),
-    }
 }
 
 /// Which fields can be selected by, besides name and namespace.
@@ -144,11 +110,18 @@ fn field(resource: &Resource, part: &str) -> Result<(String, String, bool), Refu
     let (path, wanted, equal) = match (part.split_once("!="), part.split_once('=')) {
         (Some((path, wanted)), _) => (path, wanted, false),
         (None, Some((path, wanted))) => (path, wanted.trim_start_matches('='), true),
-        (None, None) => return Err(Refusal::bad_request(format!("invalid field selector {part:?}"))),
+        (None, None) => {
+            return Err(Refusal::bad_request(format!("invalid selector: '{part}'; can't understand '{part}'")));
+        }
     };
     let path = path.trim();
     if !matches!(path, "metadata.name" | "metadata.namespace") && !selectable(resource).contains(&path) {
-        return Err(Refusal::bad_request(format!("field label not supported: {path}")));
+        let message = if selectable(resource).is_empty() {
+            format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+        } else {
+            format!("field label not supported: {path}")
+        };
+        return Err(Refusal::bad_request(message));
     }
     Ok((path.to_owned(), wanted.trim().to_owned(), equal))
 }

@@ -134,18 +134,31 @@ impl Store {
         }
     }
 
+    /// What an object would be once stored, without its revision; `true`: nothing has changed.
+    fn next(&self, key: &Key, mut object: Value) -> (Value, bool) {
+        let Some(before) = self.objects.get(key) else { return (object, false) };
+        metadata(&mut object)["resourceVersion"] = before["metadata"]["resourceVersion"].clone();
+        if **before == object {
+            return (object, true);
+        }
+        if key.resource.generation && !same_wish(before, &object) {
+            let generation = before["metadata"]["generation"].as_u64().unwrap_or(0) + 1;
+            metadata(&mut object)["generation"] = generation.into();
+        }
+        (object, false)
+    }
+
+    /// What an object would be once stored.
+    pub(super) fn would_put(&self, key: &Key, object: Value) -> Value {
+        self.next(key, object).0
+    }
+
     /// Stores an object under a new revision. One that equals what is there changes nothing, not even the revision.
-    pub(super) fn put(&mut self, key: &Key, mut object: Value) -> Arc<Value> {
+    pub(super) fn put(&mut self, key: &Key, object: Value) -> Arc<Value> {
+        let (mut object, is_same) = self.next(key, object);
         let before = self.objects.get(key).cloned();
-        if let Some(before) = &before {
-            metadata(&mut object)["resourceVersion"] = before["metadata"]["resourceVersion"].clone();
-            if **before == object {
-                return before.clone();
-            }
-            if key.resource.generation && !same_wish(before, &object) {
-                let generation = before["metadata"]["generation"].as_u64().unwrap_or(0) + 1;
-                metadata(&mut object)["generation"] = generation.into();
-            }
+        if let Some(before) = before.clone().filter(|_| is_same) {
+            return before;
         }
         self.revision += 1;
         metadata(&mut object)["resourceVersion"] = self.revision.to_string().into();
@@ -153,6 +166,31 @@ impl Store {
         self.objects.insert(key.clone(), after.clone());
         self.record(Event { revision: self.revision, key: key.clone(), before, after: after.clone(), deleted: false });
         after
+    }
+
+    /// A resource's objects as they were at a revision that is not forgotten, in key order.
+    pub(super) fn list_at(
+        &self,
+        resource: &'static Resource,
+        namespace: &str,
+        revision: u64,
+    ) -> BTreeMap<Key, Arc<Value>> {
+        let mut then: BTreeMap<Key, Arc<Value>> =
+            self.list(resource, namespace).map(|(key, object)| (key.clone(), object.clone())).collect();
+        let first = Key::new(resource, namespace, "");
+        let later = self.events.iter().rev().take_while(|event| event.revision > revision);
+        for event in later {
+            let key = &event.key;
+            let is_of = key.resource.plural == resource.plural && key.resource.group == resource.group;
+            if !is_of || !namespace.is_empty() && key.namespace != first.namespace {
+                continue;
+            }
+            match &event.before {
+                Some(before) => drop(then.insert(key.clone(), before.clone())),
+                None => drop(then.remove(key)),
+            }
+        }
+        then
     }
 
     /// Takes an object out; its last state, at the revision of its deletion.
@@ -171,6 +209,17 @@ impl Store {
         };
         self.record(event);
         Some(after)
+    }
+
+    /// Forgets all events so far.
+    pub(super) fn compact(&mut self) {
+        self.events.clear();
+        self.compacted = self.revision;
+    }
+
+    /// A number between two bounds, both included.
+    pub(super) fn draw(&mut self, low: u64, high: u64) -> u64 {
+        self.rng.between(low, high)
     }
 
     /// `len` characters of the alphabet that Kubernetes draws name suffixes from.
@@ -220,6 +269,10 @@ fn same_wish(left: &Value, right: &Value) -> bool {
         let mut fields = object.as_object().cloned().unwrap_or_default();
         fields.remove("metadata");
         fields.remove("status");
+        // Where a pod runs is no wish of its author's.
+        if let Some(spec) = fields.get_mut("spec").and_then(Value::as_object_mut) {
+            spec.remove("nodeName");
+        }
         fields
     };
     wishes(left) == wishes(right)

@@ -4,7 +4,8 @@ use super::refusal::Refusal;
 use super::resource::Resource;
 use super::select::Selector;
 use super::store::{Event, Store};
-use super::{ClusterId, cluster};
+use super::validate::Fault;
+use super::{ClusterId, cluster, table};
 use crate::world::World;
 use bytes::Bytes;
 use futures::Stream;
@@ -25,6 +26,10 @@ pub(super) struct Subject {
     /// Empty: every namespace.
     pub namespace: String,
     pub selector: Selector,
+    /// A lie: every third event is kept back.
+    pub skips: bool,
+    /// Objects are shown as tables.
+    pub tables: bool,
 }
 
 impl Subject {
@@ -46,7 +51,13 @@ impl Subject {
             (true, true) => "MODIFIED",
             (true, false) => "DELETED",
         };
-        Some(json!({"type": kind, "object": *event.after}))
+        let mut object = (*event.after).clone();
+        // What leaves the selection is shown as it was within.
+        if let (false, Some(before)) = (after || event.deleted, &event.before) {
+            object = (**before).clone();
+            object["metadata"]["resourceVersion"] = event.after["metadata"]["resourceVersion"].clone();
+        }
+        Some(json!({"type": kind, "object": object}))
     }
 }
 
@@ -54,6 +65,8 @@ impl Subject {
 pub(super) struct Wish {
     /// `None` or 0: with everything that is there.
     pub revision: Option<u64>,
+    /// What was before, the server does not remember.
+    pub since: u64,
     pub bookmarks: bool,
     /// `sendInitialEvents`: a list as events, closed by a marked bookmark.
     pub initial_events: bool,
@@ -71,6 +84,35 @@ struct Watcher {
     ends: Timestamp,
     next_bookmark: Timestamp,
     over: bool,
+}
+
+/// Whether a watch can begin so.
+pub(super) fn check(initial_events: bool, version: &str, match_kind: &str) -> Result<(), Refusal> {
+    let mut faults = Vec::new();
+    if initial_events {
+        if match_kind != "NotOlderThan" {
+            let detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+            faults.push(Fault::forbidden("resourceVersionMatch", detail));
+            if !match_kind.is_empty() {
+                faults.push(Fault::unsupported("resourceVersionMatch", &match_kind.into(), &["NotOlderThan"]));
+            }
+        }
+    } else if !match_kind.is_empty() {
+        let detail = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
+        faults.push(Fault::forbidden("resourceVersionMatch", detail));
+    }
+    if !faults.is_empty() {
+        return Err(Refusal::options("ListOptions", &faults));
+    }
+    if !version.is_empty() && version.parse::<u64>().is_err() {
+        return Err(Refusal::unexpected(not_a_version(version)));
+    }
+    Ok(())
+}
+
+/// What is said of a resource version that is no number.
+pub(super) fn not_a_version(version: &str) -> String {
+    format!("resourceVersion: Invalid value: {version:?}: strconv.ParseUint: parsing {version:?}: invalid syntax")
 }
 
 /// The lines of a watch.
@@ -96,7 +138,7 @@ pub(super) fn start(
     };
     if watcher.seen == 0 || wish.initial_events {
         watcher.begin_with_all(store, wish.initial_events && wish.bookmarks);
-    } else if watcher.seen < store.compacted() {
+    } else if watcher.seen < store.compacted().max(wish.since) {
         watcher.expire(store);
     }
     futures::stream::unfold(watcher, |mut watcher| async move {
@@ -107,7 +149,7 @@ pub(super) fn start(
 
 impl Watcher {
     fn begin_with_all(&mut self, store: &Store, mark_end: bool) {
-        let Subject { resource, namespace, selector } = &self.subject;
+        let Subject { resource, namespace, selector, .. } = &self.subject;
         let present: Vec<Arc<Value>> = store
             .list(resource, namespace)
             .filter(|(_, object)| selector.matches(object))
@@ -129,14 +171,18 @@ impl Watcher {
     }
 
     fn push(&mut self, line: &Value) {
+        let mut line = line.clone();
+        if self.subject.tables && line["type"] != "ERROR" {
+            line["object"] = table::of(self.subject.resource, &line["object"], self.world.now());
+        }
         self.lines.push_back(Bytes::from(format!("{line}\n")));
     }
 
     fn bookmark(&mut self, ends_initial: bool) {
-        let mut object = json!({
-            "kind": self.subject.resource.kind, "apiVersion": self.subject.resource.api_version(),
-            "metadata": {"resourceVersion": self.seen.to_string(), "creationTimestamp": null},
-        });
+        let mut object = super::decode::empty(self.subject.resource.shape());
+        object["kind"] = self.subject.resource.kind.into();
+        object["apiVersion"] = self.subject.resource.api_version().into();
+        object["metadata"] = json!({"resourceVersion": self.seen.to_string()});
         if ends_initial {
             object["metadata"]["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
@@ -181,8 +227,9 @@ impl Watcher {
             if self.seen < store.compacted() && self.seen > 0 {
                 return self.expire(store);
             }
-            let lines: Vec<Value> =
-                store.events_after(self.seen).filter_map(|event| self.subject.seen(event)).collect();
+            let skips = |event: &Event| self.subject.skips && event.revision.is_multiple_of(3);
+            let events = store.events_after(self.seen).filter(|event| !skips(event));
+            let lines: Vec<Value> = events.filter_map(|event| self.subject.seen(event)).collect();
             self.seen = store.revision();
             for line in lines {
                 self.push(&line);

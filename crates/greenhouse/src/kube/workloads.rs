@@ -7,8 +7,9 @@ mod deployments;
 mod scheduler;
 
 use super::birth;
+use super::deletion::Deletion;
 use super::evict::Standing;
-use super::objects::{Deletion, Writer};
+use super::objects::Writer;
 use super::resource::{RESOURCES, find};
 use super::store::{Key, Store, child};
 use super::{Cluster, ClusterId, cluster_mut, nodes, pods};
@@ -25,7 +26,7 @@ const NAMESPACE_ENDS: Duration = Duration::from_secs(5);
 
 /// Has the controllers look, unless they are about to.
 pub(super) fn wake(world: &World, state: &mut Everything, id: ClusterId) {
-    let Some(cluster) = cluster_mut(state, id).filter(|cluster| !cluster.waking) else { return };
+    let Some(cluster) = cluster_mut(state, id).filter(|cluster| cluster.controlled && !cluster.waking) else { return };
     cluster.waking = true;
     let world_of_controllers = world.clone();
     world.spawn(async move {
@@ -116,7 +117,7 @@ fn delete(store: &mut Store, key: &Key, now: Timestamp) {
     if store.get(key).is_none_or(|object| pods::is_going(object)) {
         return;
     }
-    let mut writer = Writer { store, now, dry_run: false };
+    let mut writer = Writer::of_controller(store, now);
     drop(writer.delete(key, &Deletion::default()));
 }
 
@@ -181,7 +182,7 @@ fn judge_budgets(store: &mut Store) {
     for (key, standing) in all {
         let figures = json!({
             "expectedPods": standing.expected, "currentHealthy": standing.healthy, "desiredHealthy": standing.desired,
-            "disruptionsAllowed": standing.allowed(),
+            "disruptionsAllowed": standing.allowed,
         });
         set_status(store, &key, figures);
     }
