@@ -11,6 +11,7 @@ use rustls::ServerConfig;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 use wire::{Body, Error, Route};
@@ -52,18 +53,34 @@ async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) {
     let endpoint = Arc::new(endpoint);
+    let broken = Arc::new(Notify::new());
+    let breaks = broken.clone();
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let (world, endpoint, peer, to) = (world.clone(), endpoint.clone(), peer.clone(), to.clone());
-        // An error here closes the connection, which is what a broken one looks like from outside.
+        let breaks = breaks.clone();
         async move {
-            if let Some(to) = to {
-                is_same_server(&world, &endpoint, &peer, &to).await?;
+            let answer = async {
+                if let Some(to) = to {
+                    is_same_server(&world, &endpoint, &peer, &to).await?;
+                }
+                world.exchange(&endpoint, peer, request.map(Body::new)).await
+            };
+            let answer = answer.await;
+            if answer.is_err() {
+                // Left to itself, HTTP/2 would reset this one stream and keep the connection: gRPC takes that for a bug
+                // of the server, and not for a server that is gone.
+                breaks.notify_one();
+                std::future::pending::<()>().await;
             }
-            world.exchange(&endpoint, peer, request.map(Body::new)).await
+            answer
         }
     });
-    let served = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
-    drop(served);
+    let builder = Builder::new(TokioExecutor::new());
+    tokio::select! {
+        biased;
+        () = broken.notified() => {}
+        served = builder.serve_connection(TokioIo::new(stream), service) => drop(served),
+    }
 }
 
 /// A connection outlives neither its machine's power nor its server (apid in maintenance mode asks nobody for a
