@@ -68,7 +68,10 @@ fn leads(exe: &Path, words: &[String]) -> bool {
     // So the kernel calls a program whose file is gone: it runs nonetheless.
     let exe = exe.to_string_lossy();
     let exe = exe.strip_suffix(" (deleted)").unwrap_or(&exe);
-    Path::new(exe) == below("bin/guest") && words.get(1).is_some_and(|verb| verb == "init" || verb == "keep")
+    let runs = |program: &str, verbs: &[&str]| {
+        Path::new(exe) == below(program) && words.get(1).is_some_and(|verb| verbs.contains(&verb.as_str()))
+    };
+    runs("bin/guest", &["init", "keep"]) || runs("bin/launcher", &["node"])
 }
 
 /// What stands between bytes of value zero, as the kernel prints lists.

@@ -15,6 +15,9 @@ use std::time::Duration;
 use tonic::Status;
 use wire::apply_configuration_request::Mode;
 
+/// Behind it Talos shows a diff.
+const NOT_LIVE: &str = "this config change can't be applied in immediate mode\ndiff:\n";
+
 /// Talos's default for modes that try.
 const TRY_FOR: Duration = Duration::from_mins(1);
 
@@ -39,6 +42,10 @@ const LIVE: &[&str] = &[
     "sysfs",
     "time",
 ];
+/// The same of `machine.features`.
+const LIVE_FEATURES: &[&str] =
+    &["hostDNS", "imageCache", "kubePrism", "kubernetesTalosAPIAccess", "nodeAddressSortAlgorithm"];
+
 /// The same of `machine.features`.
 const LIVE_FEATURES: &[&str] =
     &["hostDNS", "imageCache", "kubePrism", "kubernetesTalosAPIAccess", "nodeAddressSortAlgorithm"];
@@ -240,6 +247,8 @@ mod tests {
         assert_eq!(with("features: {hostDNS: {enabled: true}}"), with("features: {hostDNS: {enabled: false}}"));
         assert_ne!(with("features: {rbac: true}"), with("features: {rbac: false}"));
         assert_ne!(with("env: {a: b}"), with("env: {a: c}"));
+        assert_eq!(with("features: {kubePrism: {enabled: true}}"), with("features: {kubePrism: {enabled: false}}"));
+        assert_ne!(with("features: {diskQuotaSupport: true}"), with("features: {diskQuotaSupport: false}"));
     }
 
     #[test]

@@ -7,8 +7,12 @@ use super::super::proto::common::Data;
 use super::super::proto::machine as wire;
 use super::super::{etcd, node_mut, power};
 use super::{Answers, Api, streams};
+use futures::StreamExt as _;
 use sha2::Digest as _;
-use tonic::Status;
+use tonic::{Status, Streaming};
+
+/// What stands before the name of the Kubernetes cluster that a snapshot is of.
+const SIGN: &str = "kubernetes ";
 
 impl Api {
     /// What a call finds of the cluster that this node is a running member of.
@@ -20,6 +24,17 @@ impl Api {
             Some(work(cluster, membership))
         })?;
         found.ok_or_else(|| Status::failed_precondition("etcd is not running"))
+    }
+
+    /// Talos dials its etcd until the caller gives up: a node that waits for its bootstrap gives no answer.
+    pub(super) async fn dials_etcd(&self, what: &str) -> Result<(), Status> {
+        self.needs_control_plane(what)?;
+        let id = self.boot.id;
+        let alive = move |state: &crate::world::State| {
+            let (cluster, membership) = etcd::of(state, id)?;
+            cluster.members.get(&membership.member)?.alive.then_some(())
+        };
+        self.boot.until(alive).await.ok_or_else(|| Status::unavailable("connection reset"))
     }
 
     fn change<R>(&self, what: &str, work: impl FnOnce(&mut etcd::Cluster, etcd::Membership) -> R) -> Result<R, Status> {
@@ -126,4 +141,26 @@ impl Api {
         }
         Ok(streams::in_pieces(database))
     }
+
+    /// Keeps a snapshot for the bootstrap to come. What it is worth shows only then.
+    pub(super) async fn take_snapshot(&self, mut pieces: Streaming<Data>) -> Result<(), Status> {
+        self.needs_control_plane("etcd recover")?;
+        let mut snapshot = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            snapshot.extend(piece?.bytes);
+        }
+        self.look(|state| {
+            if let Some(node) = node_mut(state, self.boot.id) {
+                node.snapshot = Some(kubernetes_of(&snapshot));
+            }
+        })
+    }
+}
+
+/// The Kubernetes cluster that a whole snapshot is of.
+fn kubernetes_of(snapshot: &[u8]) -> Option<crate::kube::ClusterId> {
+    let (pages, digest) = snapshot.split_last_chunk::<32>()?;
+    let whole = sha2::Sha256::digest(pages).as_slice() == digest;
+    let text = String::from_utf8_lossy(pages.get(8192..).filter(|_| whole)?);
+    text.strip_prefix(SIGN)?.split(' ').next()?.parse().ok()
 }

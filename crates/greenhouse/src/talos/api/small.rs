@@ -188,6 +188,7 @@ impl Api {
         let twice = self.boot.world.lies("talos-bootstrap-twice");
         let answer = self.look(|state| {
             let kept = state.talos.disks.get(&self.boot.id).and_then(|disk| disk.etcd).is_some();
+            let now = state.now();
             let node = node_mut(state, self.boot.id).ok_or_else(|| Status::unavailable("connection reset"))?;
             if kept {
                 return if twice { Ok(()) } else { Err(Status::already_exists("etcd data directory is not empty")) };
@@ -199,7 +200,12 @@ impl Api {
                 return Err(Status::invalid_argument("etcd CA is not set in the machine config"));
             }
             if recover {
-                return Err(Status::failed_precondition("etcd snapshot was not uploaded"));
+                // Talos answers before it looks at the snapshot.
+                node.recovered = node.snapshot.take().flatten();
+                if node.recovered.is_none() {
+                    node.service("etcd", "Failed", "Failed to run pre stage: error recovering from snapshot", now);
+                    return Ok(());
+                }
             }
             node.bootstrap = true;
             node.touch();
