@@ -1,7 +1,7 @@
 //! A zone and what may stand beside what in it.
 
-use super::answers::SERVERS;
 use super::Lies;
+use super::answers::SERVERS;
 use super::api::Failure;
 use super::record::Record;
 use serde_json::{Value, json};

@@ -15,9 +15,6 @@ use std::time::Duration;
 use tonic::Status;
 use wire::apply_configuration_request::Mode;
 
-/// Behind it Talos shows a diff.
-const NOT_LIVE: &str = "this config change can't be applied in immediate mode\ndiff:\n";
-
 /// Talos's default for modes that try.
 const TRY_FOR: Duration = Duration::from_mins(1);
 
@@ -42,10 +39,6 @@ const LIVE: &[&str] = &[
     "sysfs",
     "time",
 ];
-/// The same of `machine.features`.
-const LIVE_FEATURES: &[&str] =
-    &["hostDNS", "imageCache", "kubePrism", "kubernetesTalosAPIAccess", "nodeAddressSortAlgorithm"];
-
 /// The same of `machine.features`.
 const LIVE_FEATURES: &[&str] =
     &["hostDNS", "imageCache", "kubePrism", "kubernetesTalosAPIAccess", "nodeAddressSortAlgorithm"];

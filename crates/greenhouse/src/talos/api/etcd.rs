@@ -11,9 +11,6 @@ use futures::StreamExt as _;
 use sha2::Digest as _;
 use tonic::{Status, Streaming};
 
-/// What stands before the name of the Kubernetes cluster that a snapshot is of.
-const SIGN: &str = "kubernetes ";
-
 impl Api {
     /// What a call finds of the cluster that this node is a running member of.
     fn cluster<R>(&self, what: &str, work: impl FnOnce(&etcd::Cluster, etcd::Membership) -> R) -> Result<R, Status> {
@@ -159,8 +156,7 @@ impl Api {
 
 /// The Kubernetes cluster that a whole snapshot is of.
 fn kubernetes_of(snapshot: &[u8]) -> Option<crate::kube::ClusterId> {
-    let (pages, digest) = snapshot.split_last_chunk::<32>()?;
-    let whole = sha2::Sha256::digest(pages).as_slice() == digest;
-    let text = String::from_utf8_lossy(pages.get(8192..).filter(|_| whole)?);
-    text.strip_prefix(SIGN)?.split(' ').next()?.parse().ok()
+    let (database, digest) = snapshot.split_last_chunk::<32>()?;
+    let whole = sha2::Sha256::digest(database).as_slice() == digest;
+    whole.then(|| snapshot::kubernetes_of(database))?
 }

@@ -2,8 +2,9 @@
 //! this world knows of the cluster. Objects of Kubernetes are not among it: the emulated API keeps them elsewhere.
 
 use super::super::super::etcd::{Cluster, Membership};
+use crate::kube::ClusterId;
 use prost::Message as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// `mvccpb.KeyValue`, as etcd stores it under a revision.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -34,7 +35,14 @@ pub(super) fn buckets(cluster: &Cluster, of: Membership) -> Vec<Bucket> {
         (format!("{id:016x}").into_bytes(), stored.to_string().into_bytes())
     });
     let hostnames = cluster.members.values().map(|member| member.hostname.as_str());
-    let keys = (2..).zip(hostnames).map(|(revision, hostname)| revised(revision, hostname, of));
+    let nodes = (3..).zip(hostnames).map(|(revision, hostname)| {
+        let metadata = json!({"name": hostname, "uid": format!("{:x}", of.cluster)});
+        let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata});
+        revised(revision, &format!("minions/{hostname}"), &node)
+    });
+    let metadata = json!({"name": "kube-system", "uid": format!("{:x}", cluster.kube)});
+    let namespace = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata});
+    let keys = std::iter::once(revised(2, "namespaces/kube-system", &namespace)).chain(nodes);
     let meta: [(&[u8], Vec<u8>); 4] = [
         (b"consistent_index", 1_000_u64.to_be_bytes().to_vec()),
         (b"confState", json!({"voters": cluster.members.keys().collect::<Vec<_>>()}).to_string().into_bytes()),
@@ -51,16 +59,22 @@ pub(super) fn buckets(cluster: &Cluster, of: Membership) -> Vec<Bucket> {
     all
 }
 
-/// The Node of a member, as the API server would have registered it: revision → key and value.
-fn revised(revision: i64, hostname: &str, of: Membership) -> (Vec<u8>, Vec<u8>) {
-    let node =
-        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": hostname, "uid": format!("{:x}", of.cluster)}});
+/// The Kubernetes cluster that a database is of, which is known by its `kube-system`.
+pub(super) fn kubernetes_of(database: &[u8]) -> Option<ClusterId> {
+    let before = br#""metadata":{"name":"kube-system","uid":""#;
+    let at = database.windows(before.len()).position(|window| window == before)?;
+    let uid = database.get(at + before.len()..)?.split(|byte| *byte == b'"').next()?;
+    ClusterId::from_str_radix(std::str::from_utf8(uid).ok()?, 16).ok()
+}
+
+/// An object as the API server would have stored it: revision → key and value.
+fn revised(revision: i64, path: &str, object: &Value) -> (Vec<u8>, Vec<u8>) {
     let pair = KeyValue {
-        key: format!("/registry/minions/{hostname}").into_bytes(),
+        key: format!("/registry/{path}").into_bytes(),
         create_revision: revision,
         mod_revision: revision,
         version: 1,
-        value: node.to_string().into_bytes(),
+        value: object.to_string().into_bytes(),
     };
     // Main revision, an underscore, the number within a transaction.
     let at = [revision.to_be_bytes().as_slice(), b"_", &0_u64.to_be_bytes()].concat();
