@@ -2,7 +2,7 @@
 
 use crate::certificates::{authority, certificate, key};
 use crate::failure::{Failure, disk};
-use crate::host::{below, until};
+use crate::host::{below, until_done};
 use crate::machine::{ROSE, SERVICE_CIDR};
 use crate::settings;
 use crate::space::background;
@@ -61,7 +61,9 @@ impl Rig {
     /// Waits until the API is ready, and starts what works on it.
     pub(crate) fn start_controllers(&self) -> Result<(), Failure> {
         const STARTED: Duration = Duration::from_mins(1);
-        until("the API is ready", STARTED, || self.kubectl(&["get", "--raw=/readyz"]).map(Some))?;
+        until_done("the API is ready", STARTED, "rose-kube-apiserver", || {
+            self.kubectl(&["get", "--raw=/readyz"]).map(Some)
+        })?;
         for name in ["kube-controller-manager", "kube-scheduler"] {
             write_kubeconfig(name)?;
             let own = kubeconfig(name);

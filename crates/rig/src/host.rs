@@ -140,6 +140,23 @@ pub(crate) fn until<T>(
     }
 }
 
+/// The same, for something that a program of the rig's brings about: where that fails, the end of its log is told too.
+pub(crate) fn until_done<T>(
+    what: &str,
+    limit: Duration,
+    log: &str,
+    look: impl FnMut() -> Result<Option<T>, Failure>,
+) -> Result<T, Failure> {
+    const LINES: usize = 3;
+    until(what, limit, look).map_err(|failure| {
+        let Failure::Late { what, limit, last } = failure else { return failure };
+        let text = fs::read_to_string(below(format!("logs/{log}.log"))).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().collect();
+        let end = lines.get(lines.len().saturating_sub(LINES)..).unwrap_or_default().join("\n");
+        Failure::Late { what, limit, last: Some(format!("{}\n{log} said last:\n{end}", last.unwrap_or_default())) }
+    })
+}
+
 /// Held by whoever brings a rig up, and as long as the rig is tied to it. A name in the kernel, not a file: it is free again
 /// the moment its holder dies, and nothing is left of it.
 pub(crate) fn lock() -> Result<UnixListener, Failure> {

@@ -1,7 +1,7 @@
 //! The mesh: headscale at the switch, a real `tailscaled` with its kernel device on every machine.
 
 use crate::failure::{Failure, disk, output};
-use crate::host::{below, until};
+use crate::host::{below, until_done};
 use crate::machine::{Machine, SWITCH, SWITCH_ADDRESS};
 use crate::space::background;
 use crate::{Rig, settings, strings};
@@ -32,7 +32,9 @@ impl Rig {
 
     /// A key that any number of machines may join with.
     pub(crate) fn join_key(&self) -> Result<String, Failure> {
-        until("headscale has a user", STARTED, || output(&mut self.headscale(&["users", "create", "rig"])?).map(Some))?;
+        until_done("headscale has a user", STARTED, "headscale", || {
+            output(&mut self.headscale(&["users", "create", "rig"])?).map(Some)
+        })?;
         let made = ["preauthkeys", "create", "--user", "1", "--reusable", "--expiration", "24h", "--output", "json"];
         let said = output(&mut self.headscale(&made)?)?;
         let parsed: Option<serde_json::Value> = serde_json::from_str(&said).ok();
@@ -56,6 +58,7 @@ impl Rig {
 
     /// Takes a machine into the mesh, and waits until it has its address; without a key, one that has been in it before.
     pub(crate) fn join(&self, machine: Machine, key: Option<&str>) -> Result<(), Failure> {
+        let log = format!("{}-tailscaled", machine.name);
         let tailscale = || -> Result<Command, Failure> {
             let mut tailscale = self.command(machine)?;
             tailscale.arg(self.programs.inside("tailscale")?).arg("--socket=/run/tailscale/tailscaled.sock");
@@ -68,9 +71,9 @@ impl Rig {
                 up.arg(format!("--login-server=http://{SWITCH_ADDRESS}:8080")).arg(format!("--auth-key={key}"));
                 output(up.arg(format!("--hostname={}", machine.name))).map(Some)
             };
-            until(&format!("{} has joined the mesh", machine.name), STARTED, up)?;
+            until_done(&format!("{} has joined the mesh", machine.name), STARTED, &log, up)?;
         }
-        until(&format!("{} has the mesh address {}", machine.name, machine.mesh()), STARTED, || {
+        until_done(&format!("{} has the mesh address {}", machine.name, machine.mesh()), STARTED, &log, || {
             let said = output(tailscale()?.args(["ip", "-4"]))?;
             Ok((said.trim() == machine.mesh()).then_some(()))
         })

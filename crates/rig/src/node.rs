@@ -3,7 +3,7 @@
 use crate::certificates::{authority, certificate, key};
 use crate::control::{kubeconfig, write_kubeconfig};
 use crate::failure::{Failure, disk, output};
-use crate::host::{below, until};
+use crate::host::{below, until_done};
 use crate::machine::{Machine, SWITCH, cable, pod_forwarding, pod_links, pod_masquerade, uplink};
 use crate::space::{background, feed};
 use crate::{Rig, cgroup, settings};
@@ -39,8 +39,9 @@ impl Rig {
         self.children.push(child);
         let lead = space.on(&self.programs);
         let arguments = vec!["--config".to_owned(), inside.display().to_string()];
-        background(lead, &format!("{}-containerd", machine.name), &tool("usr/bin/containerd"), &arguments)?;
-        until(&format!("containerd serves on {}", machine.name), STARTED, || {
+        let log = format!("{}-containerd", machine.name);
+        background(lead, &log, &tool("usr/bin/containerd"), &arguments)?;
+        until_done(&format!("containerd serves on {}", machine.name), STARTED, &log, || {
             output(self.ctr(machine)?.arg("version")).map(Some)
         })
         .map(drop)

@@ -2,7 +2,7 @@
 
 use crate::Rig;
 use crate::failure::{Failure, disk, output};
-use crate::host::{below, until};
+use crate::host::{below, until_done};
 use crate::image::{self, Image};
 use crate::machine::{CLIENT, MACHINES, Machine, ROSE, SWITCH};
 use crate::space::{Space, feed};
@@ -84,12 +84,13 @@ impl Rig {
     /// Waits until the API calls all of these machines Ready.
     pub fn until_ready(&self, machines: &[Machine]) -> Result<(), Failure> {
         const STARTED: Duration = Duration::from_secs(90);
-        let names: Vec<&str> = machines.iter().map(|machine| machine.name).collect();
-        until(&format!("Ready: {}", names.join(", ")), STARTED, || {
-            let nodes = self.nodes()?;
-            let ready = |name: &&str| nodes.iter().any(|node| node.name == **name && node.ready);
-            Ok(names.iter().all(ready).then_some(()))
-        })
+        for machine in machines {
+            let name = machine.name;
+            until_done(&format!("{name} is Ready"), STARTED, &format!("{name}-kubelet"), || {
+                Ok(self.nodes()?.iter().any(|node| node.name == name && node.ready).then_some(()))
+            })?;
+        }
+        Ok(())
     }
 
     fn kubectl_command(&self) -> Result<Command, Failure> {

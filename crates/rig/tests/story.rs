@@ -1,5 +1,7 @@
 //! The whole story of the rig, on machines that can have one.
 
+#![allow(clippy::print_stdout, reason = "the story's times are told to whoever runs it")]
+
 use bouquet_rig::{self as rig, Left, MACHINES, Options, Rig};
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
