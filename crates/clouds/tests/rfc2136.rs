@@ -307,7 +307,7 @@ async fn an_address_is_kept_with_its_mark_by_whoever_comes(bench: &Bench) {
 async fn an_answer_that_is_lost_is_not_made_twice(bench: &Bench) {
     let before: u32 = bench.serial().await.parse().unwrap();
     // Three reads, then the update, whose answer nobody hears.
-    let deaf = line(0, Deaf { sockets: Sockets::new(None).unwrap(), opened: AtomicU32::new(0), deaf_at: 3 });
+    let deaf = line(0, Deaf { sockets: Sockets::new(None).unwrap(), opened: AtomicU32::new(0), hears_not: 3 });
     let id = bench.ours().put_address(&deaf, ZONE, None, &wanted("rose", "100.64.0.7")).await.unwrap();
     assert_eq!(id, format!("{} 100.64.0.7 bouquet/blumen/api/rose", at("api")));
     assert_eq!(bench.serial().await.parse::<u32>().unwrap(), before + 1);
@@ -318,7 +318,7 @@ async fn an_answer_that_is_lost_is_not_made_twice(bench: &Bench) {
 struct Deaf {
     sockets: Sockets,
     opened: AtomicU32,
-    deaf_at: u32,
+    hears_not: u32,
 }
 
 impl Wire for Deaf {
@@ -332,7 +332,7 @@ impl Wire for Deaf {
 
     fn open(&self, target: &Target) -> BoxFuture<'static, Result<Box<dyn Stream>, wire::Error>> {
         let opened = self.sockets.open(target);
-        let deaf = self.opened.fetch_add(1, Ordering::Relaxed) == self.deaf_at;
+        let deaf = self.opened.fetch_add(1, Ordering::Relaxed) == self.hears_not;
         Box::pin(async move {
             let stream = opened.await?;
             Ok(if deaf { Box::new(Cut(stream)) as Box<dyn Stream> } else { stream })

@@ -38,7 +38,8 @@ impl World {
         let token = greenhouse.credentials()["CLOUDFLARE_API_TOKEN"].clone();
         let (wire, zone) = (greenhouse.wire(), String::new());
         let mut world = World { serving, wire, token, zone, folder, greenhouse };
-        world.zone = world.api("GET", "/zones", &Value::Null).await[0]["id"].as_str().unwrap().to_owned();
+        let zones = world.api("GET", "/zones", &Value::Null).await;
+        zones[0]["id"].as_str().unwrap().clone_into(&mut world.zone);
         for (kind, name, content, ttl) in suite::RECORDS {
             world.plant(kind, name, content, *ttl).await;
         }

@@ -62,7 +62,7 @@ fn addresses_take_turns_behind_what_leads_to_them() {
 
 /// A question for `name` as bytes, asked of one of the servers.
 fn bytes_of(name: &str, kind: u16) -> Vec<u8> {
-    let labels = name.split('.').map(|label| [&[label.len() as u8][..], label.as_bytes()].concat());
+    let labels = name.split('.').map(|label| [&[u8::try_from(label.len()).unwrap()][..], label.as_bytes()].concat());
     let header = [7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
     [&header[..], &labels.collect::<Vec<_>>().concat(), &[0], &kind.to_be_bytes(), &[0, 1]].concat()
 }

@@ -75,7 +75,7 @@ fn read(text: &str) -> Heard {
         } else if line.starts_with(";; Truncated, retrying in TCP mode") {
             heard.again = true;
         } else if section == "QUESTION" && line.starts_with(';') {
-            heard.question = line[1..].split_whitespace().next().unwrap_or_default().to_owned();
+            line[1..].split_whitespace().next().unwrap_or_default().clone_into(&mut heard.question);
         } else if !line.starts_with(';') && !line.is_empty() {
             let words: Vec<&str> = line.split_whitespace().filter(|word| *word != "IN").collect();
             let rows = if section == "AUTHORITY" { &mut heard.authority } else { &mut heard.answer };
