@@ -73,7 +73,7 @@ impl Judge {
         let mut content = Vec::new();
         for (lie, part) in parts {
             if !content.contains(part) {
-                self.is_content(&world(part, &[]), &[part]);
+                self.is_content(&world(&format!("{emulator}{part}"), &[]), &[part]);
                 content.push(part);
             }
             let complaint = self.ask(&world(lie, &["--lie", lie]), &[part]);

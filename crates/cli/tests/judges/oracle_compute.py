@@ -104,9 +104,9 @@ def capacity():
 def end(instance, subnet):
     """The VNIC outlives its instance for a while, and holds the subnet."""
     refused(409, "Conflict", NETWORK.delete_subnet, subnet.id)
-    answer = COMPUTE.terminate_instance(instance.id, preserve_boot_volume=False)
-    refused(409, "IncorrectState", COMPUTE.instance_action, instance.id, "START")
     with fault("oci vnic-stuck=3000 for judge times 1"):
+        answer = COMPUTE.terminate_instance(instance.id, preserve_boot_volume=False)
+        refused(409, "IncorrectState", COMPUTE.instance_action, instance.id, "START")
         wait(COMPUTE.get_instance, instance.id, "TERMINATED")
     held = COMPUTE.list_vnic_attachments(TENANCY, instance_id=instance.id).data
     same([one.lifecycle_state for one in held], ["DETACHING"])
