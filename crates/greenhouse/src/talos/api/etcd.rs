@@ -124,6 +124,6 @@ impl Api {
             let digest = sha2::Sha256::digest(&database);
             database.extend_from_slice(&digest);
         }
-        Ok(streams::in_pieces(database))
+        Ok(streams::in_pieces(&database))
     }
 }
