@@ -33,6 +33,10 @@ dns: cloudflare
 
 /// A command that has not ended after so many seconds never will.
 const LONGEST_S: &str = "60";
+/// Nor has one that follows something and has not been told of it.
+const LONGEST_STREAM_S: &str = "15";
+/// An honest world's cluster is there after a third of it.
+const LONGEST_APPLY_S: &str = "30";
 
 /// See the module.
 pub struct Desk {
@@ -73,20 +77,43 @@ impl Desk {
         Self::with(name, speed, lies)?.applied(TWO)
     }
 
+    /// The cluster of two under a lie, as far as the product brings it in a time in which it would otherwise be done.
+    pub fn lied_to(lie: &str, speed: &str) -> Option<Self> {
+        let desk = Self::with(lie, speed, &[lie])?;
+        desk.write("bouquet.yaml", TWO);
+        let applied = || {
+            let mut apply = desk.garden.command("timeout");
+            apply
+                .args([LONGEST_APPLY_S, env!("CARGO_BIN_EXE_bouquet"), "apply", "--yes"])
+                .output()
+                .unwrap()
+                .status
+                .success()
+        };
+        // Whatever comes of it: that the product may notice too is not what is tried here.
+        let _ = applied() || applied();
+        desk.at_hand()
+    }
+
     /// A control plane alone whose API has a name in DNS.
     pub fn named(name: &str, speed: &str) -> Option<Self> {
         Self::with(name, speed, &[])?.applied(NAMED)
     }
 
-    fn applied(mut self, cluster: &str) -> Option<Self> {
+    fn applied(self, cluster: &str) -> Option<Self> {
+        self.write("bouquet.yaml", cluster);
+        self.garden.bouquet_exits(0, "apply --yes");
+        self.at_hand()
+    }
+
+    /// With the talosconfig and the addresses of what has been applied.
+    fn at_hand(mut self) -> Option<Self> {
         let desk = &mut self;
-        desk.write("bouquet.yaml", cluster);
-        desk.garden.bouquet_exits(0, "apply --yes");
         desk.write("talosconfig", &desk.garden.bouquet_exits(0, "talosconfig"));
         let status = desk.status();
         for (name, address) in [("rose", &mut desk.rose), ("lily", &mut desk.lily)] {
             let node = status["nodes"].as_array().unwrap().iter().find(|node| node["name"] == name);
-            *address = node.and_then(|node| node["addresses"]["mesh"].as_str()).unwrap_or_default().to_owned();
+            node.and_then(|node| node["addresses"]["mesh"].as_str()).unwrap_or_default().clone_into(address);
         }
         Some(self)
     }
@@ -107,10 +134,10 @@ impl Desk {
     }
 
     /// talosctl, ready to run. Addresses may be written `@rose` and `@lily`.
-    fn command(&self, words: &[&str]) -> Command {
+    fn command(&self, words: &[&str], longest_s: &str) -> Command {
         self.count.set(self.count.get() + 1);
         let mut command = self.garden.command("timeout");
-        command.args(["-s", "KILL", LONGEST_S]).arg(&self.program).args(words.iter().map(|word| self.resolved(word)));
+        command.args(["-s", "KILL", longest_s]).arg(&self.program).args(words.iter().map(|word| self.resolved(word)));
         command.env("TALOSCONFIG", self.garden.home().join("talosconfig"));
         command.env("HTTPS_PROXY", &self.garden.variables["BOUQUET_MESH_PROXY"]);
         // It puts lines where it thinks that a terminal is, and asks nobody.
@@ -130,7 +157,7 @@ impl Desk {
 
     /// The same with words that hold spaces.
     pub fn run(&self, words: &[&str]) -> Said {
-        let output = self.command(words).output().unwrap();
+        let output = self.command(words, LONGEST_S).output().unwrap();
         let [out, err] = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         Said { code: output.status.code(), text: out + &err }
     }
@@ -159,7 +186,7 @@ impl Desk {
     /// A command that never ends by itself: its first line that holds `wanted`, after which it is ended.
     pub fn streams(&self, words: &str, wanted: &str) -> String {
         let words: Vec<&str> = words.split_whitespace().collect();
-        let mut child = self.command(&words).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = self.command(&words, LONGEST_STREAM_S).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut seen = Vec::new();
         let mut found = None;
@@ -186,8 +213,9 @@ impl Desk {
 
     /// Asks again until it holds, a few seconds at most.
     pub fn until(&self, what: &str, holds: impl Fn() -> bool) {
-        // Each try takes a fraction of a second, being a program of its own.
-        assert!((0..60).any(|_| holds()), "{what} never came true");
+        // Each try takes a fraction of a second, being a program of its own. A world that has ended answers none.
+        let asked = || self.garden.control("GET", "inventory", "").0 == 200;
+        assert!((0..60).any(|_| asked() && holds()), "{what} never came true");
     }
 
     /// A node's machine configuration as it is in force, in a file of this name.
@@ -201,7 +229,7 @@ impl Desk {
 
 /// Notes what talosctl was content with.
 pub fn judged(part: &str, desk: &Desk, covers: &[&str]) {
-    let lies: Vec<&str> = crate::lies::LIES.iter().map(|(lie, _)| *lie).collect();
+    let lies: Vec<&str> = crate::lies::LIES.iter().map(|(lie, ..)| *lie).collect();
     assets::judged(&assets::Judgement {
         protocol: "Talos machine API",
         judge: &format!("talosctl 1.13.9, {part}"),

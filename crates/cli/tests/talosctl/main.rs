@@ -35,6 +35,7 @@ const GENTLE: &[(&str, Part)] = &[
     ("etcd snapshot", reads::snapshot),
     ("cluster members", reads::members),
     ("resources in tables and YAML", reads::resources),
+    ("resource definitions, beside machinery's", reads::definitions),
     ("watches", reads::watches),
     ("logs, kernel log, files", reads::logs),
     ("kubeconfig", reads::kubeconfig),

@@ -29,7 +29,8 @@ fn bare_machine(desk: &Desk) -> String {
 pub fn first_contact(desk: &Desk) {
     let daisy = bare_machine(desk);
     desk.until("it answers", || desk.talosctl(&format!("version --insecure -n {daisy}")).code == Some(0));
-    let version = desk.says(&format!("version --insecure -n {daisy}"), &["Tag:         v1.13.9"]);
+    let version = desk.says(&format!("version --insecure -n {daisy}"), &["Server:"]);
+    assert_eq!(version.matches("Tag:         v1.13.9").count(), 2, "the client's and the server's: {version}");
     assert!(!version.contains("RBAC"), "roles come with a configuration: {version}");
     desk.says(&format!("get machinestatus --insecure -n {daisy}"), &["maintenance", "false"]);
     desk.says(&format!("get links --insecure -n {daisy}"), &["eth0"]);

@@ -1,15 +1,19 @@
 //! What talosctl shows.
 
 use crate::desk::Desk;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 
 /// A dead address of the mesh.
 const NOBODY: &str = "100.64.0.99";
 
 pub fn versions(desk: &Desk) {
-    let said =
-        desk.says("version -n @rose", &["NODE:        @rose", "Tag:         v1.13.9", "OS/Arch:     linux/arm64"]);
-    assert!(said.contains("Enabled:     RBAC"), "{said}");
+    let said = desk.says("version -n @rose", &["NODE:        @rose", "OS/Arch:     linux/arm64"]);
+    // The client's own tag comes before the server's.
+    let (_, server) = said.split_once("Server:").unwrap();
+    assert!(server.contains("Tag:         v1.13.9"), "the server's tag is another: {server}");
+    assert!(server.contains("Enabled:     RBAC"), "{said}");
     // Every node of the talosconfig, none named.
     desk.says("version", &["NODE:        @rose", "NODE:        @lily"]);
 }
@@ -175,4 +179,31 @@ pub fn health(desk: &Desk) {
     desk.fails("health -n @rose --server=false --wait-timeout 1s", &["code = Unavailable", "deadline exceeded"]);
     desk.fails("health -n @rose --wait-timeout 20s", &["discovered nodes: [", "code = DeadlineExceeded"]);
     desk.fails("health -n @lily", &["is only available on control plane nodes"]);
+}
+
+/// The types that a node says it has, beside Talos's own definitions of them.
+pub fn definitions(desk: &Desk) {
+    let Some(machinery) = assets::needed("machinery", "machinery's resource definitions") else { return };
+    let own = machinery.command().arg("definitions").output().unwrap().stdout;
+    let by_type = |definitions: Vec<Value>| -> BTreeMap<String, Value> {
+        definitions.into_iter().map(|found| (found["type"].as_str().unwrap().to_owned(), found)).collect()
+    };
+    let read = |text: &str| {
+        serde_json::Deserializer::from_str(text).into_iter::<Value>().map(Result::unwrap).collect::<Vec<_>>()
+    };
+    let theirs = by_type(read(&String::from_utf8(own).unwrap()));
+    let said = desk.says("get rd -n @rose -o json", &[]);
+    let spec = |mut found: Value| {
+        let mut spec = found["spec"].take();
+        let columns = spec["printColumns"].as_array().cloned().unwrap_or_default();
+        spec["printColumns"] = columns.iter().map(|column| json!([column["name"], column["jsonPath"]])).collect();
+        let sensitivity = spec["sensitivity"].as_str().unwrap_or_default().to_owned();
+        spec["sensitivity"] = sensitivity.into();
+        spec
+    };
+    let ours = by_type(read(&said).into_iter().map(spec).collect());
+    assert_eq!(ours.keys().collect::<Vec<_>>(), theirs.keys().collect::<Vec<_>>());
+    for (name, definition) in &ours {
+        assert_eq!(definition, &theirs[name], "{name}");
+    }
 }

@@ -90,13 +90,14 @@ impl Api {
         let try_for = try_time(request.try_mode_timeout);
         if mode == Mode::Try {
             let limit = go_duration(try_for);
-            details +=
-                &format!("\nThe config is applied in 'try' mode and will be automatically reverted back in {limit}");
+            details += "\nThe config is applied in 'try' mode and will be automatically reverted back in ";
+            details += &limit;
         }
         if asked == Mode::Auto
             && let Some(why) = not_live
         {
-            details += &format!(": {why}");
+            details += ": ";
+            details += &why;
         }
         if !world.lies("talos-apply-forgets") {
             self.carry_out(mode, Arc::new(config), old, try_for)?;

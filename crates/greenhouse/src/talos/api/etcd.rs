@@ -136,7 +136,7 @@ impl Api {
             let digest = sha2::Sha256::digest(&database);
             database.extend_from_slice(&digest);
         }
-        Ok(streams::in_pieces(database))
+        Ok(streams::in_pieces(&database))
     }
 
     /// Keeps a snapshot for the bootstrap to come. What it is worth shows only then.

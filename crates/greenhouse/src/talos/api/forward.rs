@@ -116,7 +116,9 @@ pub(super) async fn send(boot: &Boot, request: Request, roles: &Roles, to: To) -
                 answers.retain(|(_, answer)| answer.is_ok());
             }
             if boot.world.lies("talos-node-unnamed") {
-                answers.iter_mut().for_each(|(target, _)| target.clear());
+                for (target, _) in &mut answers {
+                    target.clear();
+                }
             }
             merge::answers(answers, streamed)
         }

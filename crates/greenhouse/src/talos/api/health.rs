@@ -78,12 +78,9 @@ impl ClusterService for Api {
         self.needs_control_plane("cluster health check")?;
         let request = request.into_inner();
         let named = request.cluster_info.unwrap_or_default();
-        let read = |list: Vec<String>| -> Result<Vec<IpAddr>, Status> {
-            let each =
-                list.iter().map(|text| text.parse::<IpAddr>().map_err(|error| Status::unknown(error.to_string())));
-            each.collect()
-        };
-        let (control_planes, workers) = (read(named.control_plane_nodes)?, read(named.worker_nodes)?);
+        let read = |list: Vec<String>| list.iter().map(|text| text.parse()).collect::<Result<Vec<IpAddr>, _>>();
+        let lists = read(named.control_plane_nodes).and_then(|some| Ok((some, read(named.worker_nodes)?)));
+        let (control_planes, workers) = lists.map_err(|error| Status::unknown(error.to_string()))?;
         let cluster = if control_planes.is_empty() && workers.is_empty() {
             self.look(|state| discovered(state, self.boot.id))?
         } else {
@@ -114,12 +111,14 @@ type Lines = futures::channel::mpsc::UnboundedSender<Result<HealthCheckProgress,
 
 impl Api {
     async fn check(&self, cluster: &Cluster, lines: &Lines) -> Result<(), Status> {
-        let say = |message: String| lines.unbounded_send(Ok(HealthCheckProgress { metadata: None, message }));
-        let gone = |_| Status::cancelled("context canceled");
+        let say = |message: String| {
+            let line = HealthCheckProgress { metadata: None, message };
+            lines.unbounded_send(Ok(line)).map_err(|_| Status::cancelled("context canceled"))
+        };
         let addresses: Vec<String> = cluster.all().map(|address| format!("{:?}", address.to_string())).collect();
-        say(format!("discovered nodes: [{}]", addresses.join(" "))).map_err(gone)?;
+        say(format!("discovered nodes: [{}]", addresses.join(" ")))?;
         for (name, check) in CHECKS {
-            say(format!("waiting for {name}: ...")).map_err(gone)?;
+            say(format!("waiting for {name}: ..."))?;
             let mut said = String::new();
             loop {
                 let seen = self.see(cluster).await?;
@@ -127,13 +126,13 @@ impl Api {
                     Ok(()) => break,
                     Err(why) if why == said => {}
                     Err(why) => {
-                        say(format!("waiting for {name}: {why}")).map_err(gone)?;
+                        say(format!("waiting for {name}: {why}"))?;
                         said = why;
                     }
                 }
                 self.boot.world.delay(EVERY).await;
             }
-            say(format!("waiting for {name}: OK")).map_err(gone)?;
+            say(format!("waiting for {name}: OK"))?;
         }
         Ok(())
     }
@@ -193,7 +192,7 @@ fn discovered(state: &State, own: MachineId) -> Cluster {
 }
 
 /// Many errors as one, as upstream's `multierror` writes them.
-fn together(errors: Vec<String>) -> Result<(), String> {
+fn together(errors: &[String]) -> Result<(), String> {
     if errors.is_empty() {
         return Ok(());
     }
@@ -202,16 +201,11 @@ fn together(errors: Vec<String>) -> Result<(), String> {
 }
 
 fn reachable(seen: &Seen<'_>, addresses: &[IpAddr]) -> Result<(), String> {
-    let silent = addresses.iter().filter(|address| !seen.reached.contains_key(address));
-    together(
-        silent
-            .map(|address| {
-                format!(
-                    "{address}: rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp {address}:50000: i/o timeout\""
-                )
-            })
-            .collect(),
-    )
+    let silent = addresses.iter().filter(|address| !seen.reached.contains_key(address)).map(|address| {
+        let why = format!("transport: Error while dialing: dial tcp {address}:50000: i/o timeout");
+        format!("{address}: rpc error: code = Unavailable desc = connection error: desc = {why:?}")
+    });
+    together(&silent.collect::<Vec<_>>())
 }
 
 fn each<'a>(
@@ -239,7 +233,7 @@ fn service_is_well(state: &State, seen: &Seen<'_>, service: &str) -> Result<(), 
             Some(_) => None,
         }
     });
-    together(trouble.collect())
+    together(&trouble.collect::<Vec<_>>())
 }
 
 fn members_are_control_planes(state: &State, seen: &Seen<'_>) -> Result<(), String> {
@@ -268,7 +262,7 @@ fn memory(state: &State, seen: &Seen<'_>) -> Result<(), String> {
             )
         })
     });
-    together(trouble.collect())
+    together(&trouble.collect::<Vec<_>>())
 }
 
 fn disks(state: &State, seen: &Seen<'_>) -> Result<(), String> {
@@ -276,7 +270,7 @@ fn disks(state: &State, seen: &Seen<'_>) -> Result<(), String> {
         let gib = state.machines.get(&id)?.disk_gib;
         (gib < 6).then(|| format!("ephemeral partition is too small on node {:?}", address.to_string()))
     });
-    together(trouble.collect())
+    together(&trouble.collect::<Vec<_>>())
 }
 
 fn diagnostics(state: &State, seen: &Seen<'_>) -> Result<(), String> {
@@ -284,7 +278,7 @@ fn diagnostics(state: &State, seen: &Seen<'_>) -> Result<(), String> {
         let found = super::resources::has_diagnostics(state, id);
         found.map(|problem| format!("active diagnostics: {address}: {problem}"))
     });
-    together(trouble.collect())
+    together(&trouble.collect::<Vec<_>>())
 }
 
 fn booted(state: &State, seen: &Seen<'_>) -> Result<(), String> {
@@ -296,16 +290,14 @@ fn booted(state: &State, seen: &Seen<'_>) -> Result<(), String> {
         }
         unmet.first().map(|(name, reason)| format!("{address}: {name}: {reason}"))
     });
-    together(trouble.collect())
+    together(&trouble.collect::<Vec<_>>())
 }
 
 fn static_pods(state: &State, seen: &Seen<'_>) -> Result<(), String> {
-    let trouble = each(state, seen, seen.cluster.control_planes.iter().copied()).filter_map(|(address, _, node)| {
-        node.kube_api.is_none().then(|| {
-            format!("missing static pods on node {address}: [kube-system/kube-apiserver kube-system/kube-controller-manager kube-system/kube-scheduler]")
-        })
-    });
-    together(trouble.collect())
+    let without =
+        each(state, seen, seen.cluster.control_planes.iter().copied()).filter(|(.., node)| node.kube_api.is_none());
+    let pods = "[kube-system/kube-apiserver kube-system/kube-controller-manager kube-system/kube-scheduler]";
+    together(&without.map(|(address, ..)| format!("missing static pods on node {address}: {pods}")).collect::<Vec<_>>())
 }
 
 fn name(node: &Value) -> &str {
@@ -318,7 +310,7 @@ fn kubernetes<'a>(seen: &'a Seen<'_>) -> Result<&'a Vec<Value>, String> {
 
 fn reported(_: &State, seen: &Seen<'_>) -> Result<(), String> {
     let nodes = kubernetes(seen)?;
-    let addresses = nodes.iter().flat_map(|node| node.pointer("/status/addresses").and_then(Value::as_array));
+    let addresses = nodes.iter().filter_map(|node| node.pointer("/status/addresses").and_then(Value::as_array));
     let known: BTreeSet<&str> =
         addresses.flatten().filter_map(|address| address.get("address").and_then(Value::as_str)).collect();
     let missing: Vec<String> = seen

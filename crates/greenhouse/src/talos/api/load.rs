@@ -7,6 +7,11 @@ use super::Api;
 use crate::machine::Arch;
 use tonic::Status;
 
+/// Seconds of an uptime; more than a century is a century.
+fn float(seconds: u64) -> f64 {
+    f64::from(u32::try_from(seconds).unwrap_or(u32::MAX))
+}
+
 impl Api {
     /// Seconds since the boot, and the machine's cores.
     fn uptime(&self) -> Result<(u64, u32), Status> {
@@ -39,7 +44,7 @@ impl Api {
         let boot_time = self.look(|state| node(state, self.boot.id).map_or(0, |node| node.started.as_second()))?;
         // Of each core's time, 2 % goes to programs and 1 % to the kernel.
         let busy = |cores: u32| {
-            let whole = seconds as f64 * f64::from(cores);
+            let whole = float(seconds) * f64::from(cores);
             wire::CpuStat { user: whole * 0.02, nice: 0.0, system: whole * 0.01, idle: whole * 0.97 }
         };
         let message = wire::SystemStat {
@@ -122,7 +127,7 @@ impl Api {
             ppid: i32::from(pid != 1),
             state: "S".into(),
             threads: 12,
-            cpu_time: seconds as f64 / 100.0,
+            cpu_time: float(seconds) / 100.0,
             virtual_memory: 1_300 << 20,
             resident_memory: 60 << 20,
             command: name.into(),

@@ -85,7 +85,7 @@ pub(super) fn once(bytes: Vec<u8>) -> Answers<Data> {
 }
 
 /// A stream of pieces as large as Talos cuts its files into (`stream.NewChunker`).
-pub(super) fn in_pieces(bytes: Vec<u8>) -> Answers<Data> {
+pub(super) fn in_pieces(bytes: &[u8]) -> Answers<Data> {
     let pieces: Vec<_> = bytes.chunks(1024).map(|piece| Ok(Data { metadata: None, bytes: piece.to_vec() })).collect();
     stream::iter(pieces).boxed()
 }

@@ -1,5 +1,7 @@
 //! A unified diff of two texts, as dry runs show it.
 
+use std::fmt::Write as _;
+
 /// Unchanged lines around a change.
 const CONTEXT: usize = 3;
 /// Longer texts are not compared, as Talos says of 75,000 lines: configurations have hundreds.
@@ -27,7 +29,8 @@ pub(super) fn unified(old: &str, new: &str) -> String {
         let lines = script.get(first.saturating_sub(CONTEXT)..end).unwrap_or_default();
         let count = |missing: char| lines.iter().filter(|line| line.sign != missing).count();
         let from = lines.first().map_or((1, 1), |line| line.at);
-        out += &format!("@@ -{},{} +{},{} @@\n", from.0, count('+'), from.1, count('-'));
+        // Writing to a string cannot fail.
+        let _ = writeln!(out, "@@ -{},{} +{},{} @@", from.0, count('+'), from.1, count('-'));
         for line in lines {
             out.push(line.sign);
             out += line.text;
@@ -98,7 +101,7 @@ mod tests {
 
     #[test]
     fn changes_far_apart_are_hunks_of_their_own() {
-        let old: String = (0..30).map(|line| format!("{line}\n")).collect();
+        let old = (0..30).map(|line| line.to_string()).collect::<Vec<_>>().join("\n");
         let new = old.replace("\n2\n", "\ntwo\n").replace("\n25\n", "\n");
         let diff = unified(&old, &new);
         assert_eq!(diff.matches("@@ ").count(), 2, "{diff}");

@@ -75,7 +75,7 @@ fn leaf(id: u64, flags: u32, pairs: &Pairs) -> Vec<u8> {
 /// The meta page of a transaction: its number decides which of the two.
 fn meta(transaction: u64, pages: u64) -> Vec<u8> {
     let mut meta = Vec::new();
-    for word in [MAGIC, VERSION, PAGE_BYTES as u32, 0] {
+    for word in [MAGIC, VERSION, u32::try_from(PAGE_BYTES).unwrap_or(0), 0] {
         meta.extend(word.to_le_bytes());
     }
     // Root bucket's page and sequence, the freelist's page, the end, the transaction.
