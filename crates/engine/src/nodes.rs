@@ -157,9 +157,10 @@ pub(crate) async fn examine(
         words.extend(diagnosis::misconfigured(&differences));
     }
     words.extend(diagnosis::unwell(&services));
-    // A kubelet that is well has got over what its log tells.
-    let is_ill = services.iter().any(|service| service.id == "kubelet" && service.healthy == Some(false));
-    if is_ill
+    // A kubelet whose node is ready has got over what its log tells. Its own health does not say so: it is well also while no
+    // API server lets it in.
+    let status = client.resource("runtime", "MachineStatuses.runtime.talos.dev", "machine").await;
+    if status.is_ok_and(|status| status.yaml.contains("name: nodeReady"))
         && let Ok(log) = client.logs("kubelet", KUBELET_LINES, false).await
         && let Ok(log) = log.collect(KUBELET_LOG_BYTES_MAX).await
         && let Some(line) = diagnosis::last_error(&String::from_utf8_lossy(&log))

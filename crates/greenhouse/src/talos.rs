@@ -112,6 +112,10 @@ pub(crate) struct Node {
     api: Router,
     /// Bootstrap has been asked for.
     bootstrap: bool,
+    /// What was uploaded for a bootstrap from a snapshot: the Kubernetes cluster whose objects it holds, if it is a snapshot.
+    snapshot: Option<Option<ClusterId>>,
+    /// The cluster that the bootstrap brings back.
+    recovered: Option<ClusterId>,
     /// The Kubernetes API on 6443, once its static pod runs.
     kube_api: Option<(ClusterId, Router)>,
     kube_tls: Option<ports::Cached>,

@@ -1,6 +1,6 @@
 //! Machines that run real Talos: its own `machined` as the first process of a machine's namespaces, in container mode.
 //!
-//! A [`Talos`] is the switch with a registry in it, and up to three machines, each with a cable into the wide area and one that
+//! A [`Talos`] is the switch with a registry and a discovery service in it, and up to three machines, each with a cable that
 //! stands for its device in the mesh (`tailscale0`; the extension itself is not in a container's image). They boot from the
 //! configurations that the product renders, from their user data or pushed to them in maintenance mode. Whoever has an HTTP
 //! CONNECT [proxy](Talos::proxy) as the way into the mesh reaches them, as the product does over Tailscale.
@@ -17,7 +17,7 @@ pub use config::Planned;
 
 use crate::failure::{Failure, disk};
 use crate::host::{self, below, now, until};
-use crate::machine::{self, CLIENT, SWITCH};
+use crate::machine::SWITCH;
 use crate::programs::Programs;
 use crate::space::{Space, background};
 use crate::{Options, down, needs, strings};
@@ -40,10 +40,12 @@ const KUBERNETES: &str = "1.36.3";
 const ETCD: &str = "v3.6.12";
 const APID: u16 = 50_000;
 const DISCOVERY: u16 = 3000;
+/// The switch's own address in the mesh, where the registry and the discovery service are.
+const MESH_SWITCH: &str = "100.64.0.254";
 
 /// Where nodes tell each other their addresses.
 fn discovery_url() -> String {
-    format!("http://{}:{DISCOVERY}", machine::SWITCH_ADDRESS)
+    format!("http://{}:{DISCOVERY}", MESH_SWITCH)
 }
 
 const NAMES: &[&str] = &[
@@ -159,11 +161,9 @@ impl Talos {
             configs,
             proxy: String::new(),
         };
-        talos.ip(None, &format!("netns add {SWITCH}\nnetns add {CLIENT}\n"))?;
-        talos.ip(Some(SWITCH), &machine::switch_links())?;
-        talos
-            .ip(Some(SWITCH), "link add mesh type bridge\nlink set mesh up\naddress add 100.64.0.254/10 dev mesh\n")?;
-        talos.ip(Some(CLIENT), &machine::client_links())?;
+        talos.ip(None, &format!("netns add {SWITCH}\n"))?;
+        let mesh = "link set lo up\nlink add mesh type bridge\nlink set mesh up\n";
+        talos.ip(Some(SWITCH), &format!("{mesh}address add {MESH_SWITCH}/10 dev mesh\n"))?;
         for node in nodes {
             talos.cable(node.machine)?;
         }
@@ -249,7 +249,7 @@ impl Talos {
 
     fn start_discovery(&self) -> Result<(), Failure> {
         let program = self.parts.programs.inside("discovery-service")?;
-        let address = format!("{}:{DISCOVERY}", machine::SWITCH_ADDRESS);
+        let address = format!("{}:{DISCOVERY}", MESH_SWITCH);
         let arguments = strings(&["-addr", &address, "-landing-addr=", "-metrics-addr=", "-snapshots-enabled=false"]);
         background(self.keeper.enter(&self.parts.programs, Some(SWITCH)), "discovery", &program, &arguments)
     }

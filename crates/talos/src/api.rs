@@ -6,7 +6,7 @@
 //!                                                                     └─▶ Watch (COSI changes)
 //! ```
 //!
-//! Every node is dialled by itself: no call is routed through another node. Messages are our own wording of the few fields that
+//! Every node is dialled by itself: no call is routed through another node unless the caller says so. Messages are our own wording of the few fields that
 //! are used (`proto/`). This module refuses to retry: who asked knows whether a second try is safe.
 
 mod archive;

@@ -11,12 +11,19 @@ pub struct Channel {
     target: Target,
     time: Time,
     head_timeout: Duration,
+    headers: http::HeaderMap,
 }
 
 impl Channel {
     /// Answers whose head takes longer than `head_timeout` end as [`Error::TimedOut`]; bodies may stream for ever.
     pub fn new(wire: SharedWire, time: Time, target: Target, head_timeout: Duration) -> Self {
-        Channel { wire, target, time, head_timeout }
+        Channel { wire, target, time, head_timeout, headers: http::HeaderMap::new() }
+    }
+
+    /// Adds a header to every request.
+    pub fn with_header(mut self, name: http::HeaderName, value: http::HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
     }
 }
 
@@ -34,7 +41,9 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let answer = self.wire.call(&self.target, request.map(Body::new));
+        let mut request = request.map(Body::new);
+        request.headers_mut().extend(self.headers.clone());
+        let answer = self.wire.call(&self.target, request);
         let (time, limit, host) = (self.time.clone(), self.head_timeout, self.target.authority());
         Box::pin(async move { time.within(limit, answer).await.map_err(|_| Error::TimedOut(host))? })
     }

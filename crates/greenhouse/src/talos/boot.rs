@@ -155,6 +155,8 @@ fn start(boot: &Boot, system: crate::factory::DiskImage) -> Option<()> {
             apid: Apid::Down,
             api,
             bootstrap: false,
+            snapshot: None,
+            recovered: None,
             kube_api: None,
             kube_tls: None,
             ready: Err("the kubelet has not registered its node".into()),
@@ -165,6 +167,7 @@ fn start(boot: &Boot, system: crate::factory::DiskImage) -> Option<()> {
         }));
         if let Some(node) = node_mut(state, boot.id) {
             node.service("machined", "Running", "Service started as goroutine", started);
+            node.healthy("machined", Ok(()), started);
         }
     })
 }

@@ -154,7 +154,10 @@ fn bootstrap(boot: &Boot, complete: &Complete, address: IpAddr) -> Option<Member
     boot.service("etcd", "Finished", "Bootstrap requested")?;
     boot.service("etcd", "Starting", "Starting service")?;
     boot.with(|state| {
-        let kube = kube::create(state, &complete.kubernetes);
+        let recovered = node_mut(state, boot.id).and_then(|node| node.recovered.take());
+        let kube = recovered.unwrap_or_else(|| kube::create(state, &complete.kubernetes));
+        // What was there before the snapshot was put back is nobody's any more.
+        state.talos.etcd.retain(|_, cluster| cluster.kube != kube);
         let hostname = node(state, boot.id).map(|node| node.hostname.clone()).unwrap_or_default();
         let id = state.next_id();
         let member = Member { machine: boot.id, hostname: hostname.clone(), address, learner: false, alive: false };

@@ -19,9 +19,6 @@ use wire::{Roots, Route, Target, Tls};
 
 /// `nodeStatusUpdateFrequency`.
 const REPORT_S: u64 = 10;
-/// What Talos's health check finds of a kubelet that has not come up.
-const UNREACHABLE: &str =
-    "Get \"http://127.0.0.1:10248/healthz\": dial tcp 127.0.0.1:10248: connect: connection refused";
 const NO_CNI: &str = "[container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady \
                       message:Network plugin returns error: cni plugin not initialized]";
 
@@ -66,7 +63,7 @@ pub(super) async fn run(boot: &Boot) -> Option<()> {
 
 /// Tries until an API server lets the kubelet in.
 ///
-/// Until then it is not well: its health endpoint comes up after it has a certificate. Talos restarts it when what it was
+/// Its health endpoint is up all the while: it asks for its certificate in the background. Talos restarts it when what it was
 /// started with changes, so the configuration is looked at anew each time.
 async fn admitted(boot: &Boot) -> Option<ClusterId> {
     let mut said = String::new();
@@ -79,11 +76,7 @@ async fn admitted(boot: &Boot) -> Option<ClusterId> {
             None => remote(boot, complete).await,
         };
         let why = match found {
-            Ok(cluster) => {
-                let now = boot.world.now();
-                boot.node(|node| node.healthy("kubelet", Ok(()), now))?;
-                return Some(cluster);
-            }
+            Ok(cluster) => return Some(cluster),
             Err(why) => why,
         };
         if why != said {
@@ -92,7 +85,6 @@ async fn admitted(boot: &Boot) -> Option<ClusterId> {
                 if let Some(node) = node_mut(state, boot.id) {
                     node.ready = Err(format!("node is not registered: {why}"));
                     node.service_writes("kubelet", format!("E {now} bootstrap: failed to register the node: {why}"));
-                    node.healthy("kubelet", Err(UNREACHABLE.to_owned()), now);
                     node.touch();
                 }
             })?;

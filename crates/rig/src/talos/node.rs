@@ -1,9 +1,9 @@
 //! A machine that runs Talos: its cables, its disk, its power.
 
-use super::Talos;
+use super::{MESH_SWITCH, Talos};
 use crate::failure::{Failure, disk};
 use crate::host::{MARK, below};
-use crate::machine::{Machine, SWITCH, cable, uplink};
+use crate::machine::{Machine, SWITCH};
 use crate::space::{Space, feed};
 use crate::{cgroup, settings};
 use base64::Engine as _;
@@ -11,26 +11,31 @@ use std::fs;
 use std::path::PathBuf;
 use wire::Secret;
 
+/// What Tailscale's device carries, in bytes.
+const MESH_MTU: u16 = 1280;
+
 /// The folder that stands for a machine's disk.
 fn own(machine: Machine) -> PathBuf {
     below(format!("nodes/{}", machine.name))
 }
 
 impl Talos {
-    /// Names a machine's network and lays its cables: one into the wide area, one that stands for its device in the mesh. The
-    /// latter has Tailscale's name, for configurations name it.
+    /// Names a machine's network and lays its only cable, which stands for its device in the mesh and has Tailscale's name,
+    /// for configurations name it. With an address in the wide area too, which nobody answers at, each joining member of etcd
+    /// would take minutes: it asks for its promotion at every address that discovery knows, one after the other.
     pub(super) fn cable(&self, machine: Machine) -> Result<(), Failure> {
-        let name = machine.name;
+        let (name, port) = (machine.name, machine.port());
         self.ip(None, &format!("netns add {name}\n"))?;
-        self.ip(Some(SWITCH), &cable(name, &machine.port()))?;
-        self.ip(Some(name), &uplink(&machine.public()))?;
-        self.ip(
-            Some(SWITCH),
-            &format!(
-                "link add m-{name} mtu 1280 type veth peer name tailscale0 mtu 1280 netns {name}\nlink set m-{name} master mesh up\n"
-            ),
-        )?;
-        self.ip(Some(name), &format!("link set tailscale0 up\naddress add {}/10 dev tailscale0\n", machine.mesh()))
+        let cable = format!(
+            "link add {port} mtu {MESH_MTU} type veth peer name tailscale0 mtu {MESH_MTU} netns {name}\n\
+             link set {port} master mesh\nlink set {port} up\n"
+        );
+        self.ip(Some(SWITCH), &cable)?;
+        let own = format!(
+            "link set lo up\nlink set tailscale0 up\naddress add {}/10 dev tailscale0\nroute add default via {MESH_SWITCH}\n",
+            machine.mesh()
+        );
+        self.ip(Some(name), &own)
     }
 
     /// Gives a machine power. `user_data` is what its first boot reads; without it, it waits in maintenance mode.

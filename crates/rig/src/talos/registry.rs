@@ -1,10 +1,10 @@
 //! The one registry that the nodes know, in the switch's namespace: it has the images that Talos pulls, made by us.
 
-use super::Parts;
+use super::{MESH_SWITCH, Parts};
 use crate::failure::{Failure, disk, output};
 use crate::host::{below, until};
 use crate::image::{self, Image};
-use crate::machine::{SWITCH, SWITCH_ADDRESS};
+use crate::machine::SWITCH;
 use crate::space::{Space, background};
 use crate::strings;
 use std::fs::{self, File};
@@ -14,7 +14,7 @@ use std::time::Duration;
 const PORT: u16 = 5000;
 
 fn address() -> String {
-    format!("{SWITCH_ADDRESS}:{PORT}")
+    format!("{MESH_SWITCH}:{PORT}")
 }
 
 /// Where the nodes find it.

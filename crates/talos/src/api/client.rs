@@ -131,6 +131,15 @@ impl Client {
         self
     }
 
+    /// The same calls, which this node forwards to another one by its certificate; only control planes do. `None` if the
+    /// address cannot stand in a header.
+    pub fn forwarded_to(mut self, node: &str) -> Option<Self> {
+        let value = http::HeaderValue::from_str(node).ok()?;
+        self.channel = self.channel.with_header(http::HeaderName::from_static("node"), value);
+        self.node = format!("{node} by way of {}", self.node);
+        Some(self)
+    }
+
     /// What runs there. Works in maintenance too.
     pub async fn version(&self) -> Result<Version, ClientError> {
         let asked = self.asked("Talos Version");
@@ -171,9 +180,18 @@ impl Client {
 
     /// Starts a new etcd cluster on this node. Once in the life of a cluster; [`super::Refusal::AlreadyExists`] says that it was.
     pub async fn bootstrap(&self) -> Result<(), ClientError> {
+        self.bootstrap_with(machine::BootstrapRequest::default()).await
+    }
+
+    /// The same from the snapshot that [`Client::etcd_recover`] has given to this node.
+    pub async fn bootstrap_recovered(&self) -> Result<(), ClientError> {
+        self.bootstrap_with(machine::BootstrapRequest { recover_etcd: true, recover_skip_hash_check: false }).await
+    }
+
+    async fn bootstrap_with(&self, request: machine::BootstrapRequest) -> Result<(), ClientError> {
         let asked = self.asked("Talos Bootstrap");
         let mut service = self.machine();
-        let reply = self.ask(&asked, service.bootstrap(machine::BootstrapRequest::default())).await?;
+        let reply = self.ask(&asked, service.bootstrap(request)).await?;
         first(&asked, reply.messages).map(|_| ())
     }
 

@@ -1,5 +1,5 @@
-use super::proto::machine;
-use super::{Client, ClientError, client::first};
+use super::proto::{common, machine};
+use super::{Chunks, Client, ClientError, client::first};
 
 /// A member of the etcd cluster, as one member sees it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -96,5 +96,24 @@ impl Client {
         let reply = self.ask(&asked, service.etcd_forfeit_leadership(request)).await?;
         let member = first(&asked, reply.messages)?.member;
         Ok((!member.is_empty()).then_some(member))
+    }
+
+    /// A snapshot of the database as this member has it: bbolt's pages, and their SHA-256 behind them.
+    pub async fn etcd_snapshot(&self) -> Result<Chunks, ClientError> {
+        let asked = self.asked("Talos EtcdSnapshot");
+        let mut service = self.machine();
+        let stream = self.ask(&asked, service.etcd_snapshot(())).await?;
+        Ok(Chunks::new(asked, stream))
+    }
+
+    /// Gives the node a snapshot to start a cluster from, by [`Client::bootstrap_recovered`].
+    pub async fn etcd_recover(&self, snapshot: &[u8]) -> Result<(), ClientError> {
+        const PIECE_BYTES: usize = 1 << 20;
+        let asked = self.asked("Talos EtcdRecover");
+        let data = |bytes: &[u8]| common::Data { metadata: None, bytes: bytes.to_vec() };
+        let pieces: Vec<common::Data> = snapshot.chunks(PIECE_BYTES).map(data).collect();
+        let mut service = self.machine();
+        let reply = self.ask(&asked, service.etcd_recover(futures::stream::iter(pieces))).await?;
+        first(&asked, reply.messages).map(|_| ())
     }
 }

@@ -13,6 +13,9 @@ use std::time::Duration;
 use tonic::Status;
 use wire::apply_configuration_request::Mode;
 
+/// Behind it Talos shows a diff.
+const NOT_LIVE: &str = "this config change can't be applied in immediate mode\ndiff:\n";
+
 /// Talos's default for modes that try.
 const TRY_FOR: Duration = Duration::from_mins(1);
 
@@ -37,6 +40,10 @@ const LIVE: &[&str] = &[
     "sysfs",
     "time",
 ];
+
+/// The same of `machine.features`.
+const LIVE_FEATURES: &[&str] =
+    &["hostDNS", "imageCache", "kubePrism", "kubernetesTalosAPIAccess", "nodeAddressSortAlgorithm"];
 
 impl Api {
     pub(super) fn apply(
@@ -63,7 +70,8 @@ impl Api {
             && minor(&talos) < 14
             && old.as_ref().is_some_and(|old| rigid(&old.bytes) != rigid(&config.bytes));
         let mode = decide(asked, maintenance, minor(&talos), needs_reboot)?;
-        let details = details(mode, request.dry_run, request.try_mode_timeout);
+        let changes = old.as_ref().is_some_and(|old| old.bytes != config.bytes);
+        let details = details(mode, asked, request.dry_run, request.try_mode_timeout, changes);
         let warnings = config.warnings.clone();
         if !request.dry_run {
             self.carry_out(mode, Arc::new(config), old, request.try_mode_timeout)?;
@@ -112,24 +120,33 @@ fn decide(asked: Mode, maintenance: bool, minor: u32, needs_reboot: bool) -> Res
         Mode::Auto if needs_reboot => Mode::Reboot,
         Mode::Auto => Mode::NoReboot,
         Mode::NoReboot | Mode::Try if needs_reboot => {
-            return Err(Status::unknown("this config change can't be applied in immediate mode"));
+            return Err(Status::invalid_argument(NOT_LIVE));
         }
         other => other,
     })
 }
 
-fn details(mode: Mode, dry_run: bool, timeout: Option<prost_types::Duration>) -> String {
-    let prefix = if dry_run { "Dry run summary:\n" } else { "" };
-    let what = match mode {
+/// In Talos's words. Of the diff that a dry run shows there is only whether there is one.
+fn details(mode: Mode, asked: Mode, dry_run: bool, timeout: Option<prost_types::Duration>, changes: bool) -> String {
+    let mut what = match mode {
         Mode::Reboot => "Applied configuration with a reboot".to_owned(),
-        Mode::Auto | Mode::NoReboot => "Applied configuration without a reboot".to_owned(),
+        Mode::Auto | Mode::NoReboot | Mode::Try => "Applied configuration without a reboot".to_owned(),
         Mode::Staged => "Staged configuration to be applied after the next reboot".to_owned(),
-        Mode::Try => {
-            let seconds = timeout.map_or(60, |limit| limit.seconds.max(1));
-            format!("The configuration is applied in 'try' mode, it will be rolled back in {seconds}s")
-        }
     };
-    format!("{prefix}{what}")
+    if dry_run {
+        let diff = if changes { "The configurations differ." } else { "No changes." };
+        return format!("Dry run summary:\n{what} (skipped in dry-run).\nConfig diff:\n\n{diff}");
+    }
+    if mode == Mode::Try {
+        let seconds = timeout.map_or(TRY_FOR.as_secs(), |limit| u64::try_from(limit.seconds).unwrap_or(0));
+        let limit = if seconds < 60 { format!("{seconds}s") } else { format!("{}m{}s", seconds / 60, seconds % 60) };
+        let back = "The config is applied in 'try' mode and will be automatically reverted back in";
+        what = format!("{what}\n{back} {limit}");
+    }
+    if asked == Mode::Auto && mode == Mode::Reboot {
+        what = format!("{what}: {NOT_LIVE}");
+    }
+    what
 }
 
 /// What of a configuration is read at boot only.
@@ -141,6 +158,9 @@ fn rigid(bytes: &[u8]) -> Vec<Value> {
         .filter_map(|mut document| {
             let machine = document.get_mut("machine")?.as_object_mut()?;
             machine.retain(|key, _| !LIVE.contains(&key.as_str()));
+            if let Some(features) = machine.get_mut("features").and_then(Value::as_object_mut) {
+                features.retain(|key, _| !LIVE_FEATURES.contains(&key.as_str()));
+            }
             Some(Value::Object(std::mem::take(machine)))
         })
         .collect()
@@ -189,5 +209,7 @@ mod tests {
         let with = |machine: &str| rigid(format!("machine:\n  {machine}\ncluster: {{}}\n").as_bytes());
         assert_eq!(with("certSANs: [a]"), with("certSANs: [b]"));
         assert_ne!(with("env: {a: b}"), with("env: {a: c}"));
+        assert_eq!(with("features: {kubePrism: {enabled: true}}"), with("features: {kubePrism: {enabled: false}}"));
+        assert_ne!(with("features: {diskQuotaSupport: true}"), with("features: {diskQuotaSupport: false}"));
     }
 }

@@ -5,7 +5,11 @@ use super::super::proto::machine as wire;
 use super::super::{etcd, node_mut, power};
 use super::{Answers, Api, streams};
 use sha2::Digest as _;
-use tonic::Status;
+use futures::StreamExt as _;
+use tonic::{Status, Streaming};
+
+/// What stands before the name of the Kubernetes cluster that a snapshot is of.
+const SIGN: &str = "kubernetes ";
 
 impl Api {
     /// What a call finds of the cluster that this node is a running member of.
@@ -17,6 +21,17 @@ impl Api {
             Some(work(cluster, membership))
         })?;
         found.ok_or_else(|| Status::failed_precondition("etcd is not running"))
+    }
+
+    /// Talos dials its etcd until the caller gives up: a node that waits for its bootstrap gives no answer.
+    pub(super) async fn dials_etcd(&self, what: &str) -> Result<(), Status> {
+        self.needs_control_plane(what)?;
+        let id = self.boot.id;
+        let alive = move |state: &crate::world::State| {
+            let (cluster, membership) = etcd::of(state, id)?;
+            cluster.members.get(&membership.member)?.alive.then_some(())
+        };
+        self.boot.until(alive).await.ok_or_else(|| Status::unavailable("connection reset"))
     }
 
     fn change<R>(&self, what: &str, work: impl FnOnce(&mut etcd::Cluster, etcd::Membership) -> R) -> Result<R, Status> {
@@ -31,7 +46,7 @@ impl Api {
     }
 
     pub(super) fn member_list(&self) -> Result<wire::EtcdMemberListResponse, Status> {
-        self.cluster("etcd", |cluster, _| {
+        self.cluster("member list", |cluster, _| {
             let members = cluster.members.iter().map(|(id, member)| {
                 let host = match member.address {
                     std::net::IpAddr::V6(address) => format!("[{address}]"),
@@ -52,7 +67,7 @@ impl Api {
 
     pub(super) fn member_status(&self) -> Result<wire::EtcdStatusResponse, Status> {
         let now_ms = self.boot.world.now().as_millisecond();
-        self.cluster("etcd", |cluster, membership| {
+        self.cluster("etcd status", |cluster, membership| {
             // Leases and heartbeats move the index on by about two a second.
             let raft_index = u64::try_from(now_ms / 500).unwrap_or(0) % 10_000_000;
             let status = wire::EtcdMemberStatus {
@@ -76,7 +91,7 @@ impl Api {
 
     /// Meant for members whose machine is gone; one that still runs stops.
     pub(super) fn remove_member(&self, member: u64) -> Result<(), Status> {
-        let gone = self.change("etcd", |cluster, _| cluster.remove(member))?;
+        let gone = self.change("etcd remove member", |cluster, _| cluster.remove(member))?;
         let gone = gone.ok_or_else(|| Status::not_found(format!("member {member:016x} not found")))?;
         self.look(|state| {
             let now = state.now();
@@ -90,7 +105,7 @@ impl Api {
     }
 
     pub(super) fn leave_cluster(&self) -> Result<(), Status> {
-        let last = self.change("etcd", |cluster, _| cluster.members.len() < 2)?;
+        let last = self.change("etcd leave", |cluster, _| cluster.members.len() < 2)?;
         if last {
             return Err(Status::unknown("etcdserver: re-configuration failed due to not enough started members"));
         }
@@ -99,14 +114,14 @@ impl Api {
 
     /// The new leader's host name; empty if this member does not lead, or nobody else can.
     pub(super) fn forfeit_leadership(&self) -> Result<String, Status> {
-        self.change("etcd", |cluster, membership| {
+        self.change("etcd forfeit leadership", |cluster, membership| {
             if cluster.leader == membership.member { cluster.forfeit().unwrap_or_default() } else { String::new() }
         })
     }
 
     /// Pages, and a SHA-256 behind them, as etcd's own snapshots end.
     pub(super) fn snapshot(&self) -> Result<Answers<Data>, Status> {
-        let seed = self.cluster("etcd", |cluster, membership| format!("{} {}", membership.cluster, cluster.term))?;
+        let seed = self.cluster("etcd snapshot", |cluster, _| format!("{SIGN}{} {}\n", cluster.kube, cluster.term))?;
         let mut pages = vec![0_u8; 32 << 10];
         // bbolt's magic stands in both meta pages, 16 bytes after each page's start.
         for page in [0, 4096] {
@@ -121,4 +136,26 @@ impl Api {
         pages.extend_from_slice(&digest);
         Ok(streams::once(pages))
     }
+
+    /// Keeps a snapshot for the bootstrap to come. What it is worth shows only then.
+    pub(super) async fn take_snapshot(&self, mut pieces: Streaming<Data>) -> Result<(), Status> {
+        self.needs_control_plane("etcd recover")?;
+        let mut snapshot = Vec::new();
+        while let Some(piece) = pieces.next().await {
+            snapshot.extend(piece?.bytes);
+        }
+        self.look(|state| {
+            if let Some(node) = node_mut(state, self.boot.id) {
+                node.snapshot = Some(kubernetes_of(&snapshot));
+            }
+        })
+    }
+}
+
+/// The Kubernetes cluster that a whole snapshot is of.
+fn kubernetes_of(snapshot: &[u8]) -> Option<crate::kube::ClusterId> {
+    let (pages, digest) = snapshot.split_last_chunk::<32>()?;
+    let whole = sha2::Sha256::digest(pages).as_slice() == digest;
+    let text = String::from_utf8_lossy(pages.get(8192..).filter(|_| whole)?);
+    text.strip_prefix(SIGN)?.split(' ').next()?.parse().ok()
 }

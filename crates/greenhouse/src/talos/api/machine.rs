@@ -4,7 +4,7 @@ use super::super::proto::common::Data;
 use super::super::proto::machine::machine_service_server::MachineService;
 use super::super::proto::machine::{self as wire, ServiceChangeResponse, ServiceRequest};
 use super::{Answers, Api, Caller};
-use tonic::{Request, Response, Status};
+use tonic::{Request, Response, Status, Streaming};
 
 type Reply<T> = Result<Response<T>, Status>;
 
@@ -46,6 +46,7 @@ impl MachineService for Api {
         &self,
         _request: Request<wire::EtcdMemberListRequest>,
     ) -> Reply<wire::EtcdMemberListResponse> {
+        self.dials_etcd("member list").await?;
         self.member_list().map(Response::new)
     }
 
@@ -68,11 +69,17 @@ impl MachineService for Api {
         Ok(Response::new(wire::EtcdForfeitLeadershipResponse { messages }))
     }
 
+    async fn etcd_recover(&self, request: Request<Streaming<Data>>) -> Reply<wire::EtcdRecoverResponse> {
+        self.take_snapshot(request.into_inner()).await?;
+        Ok(Response::new(wire::EtcdRecoverResponse { messages: vec![wire::EtcdRecover::default()] }))
+    }
+
     async fn etcd_snapshot(&self, _request: Request<()>) -> Reply<Self::EtcdSnapshotStream> {
         self.snapshot().map(Response::new)
     }
 
     async fn etcd_status(&self, _request: Request<()>) -> Reply<wire::EtcdStatusResponse> {
+        self.dials_etcd("etcd status").await?;
         self.member_status().map(Response::new)
     }
 

@@ -182,9 +182,10 @@ impl Api {
     pub(super) fn bootstrap_etcd(&self, recover: bool) -> Result<(), Status> {
         let answer = self.look(|state| {
             let kept = state.talos.disks.get(&self.boot.id).and_then(|disk| disk.etcd).is_some();
+            let now = state.now();
             let node = node_mut(state, self.boot.id).ok_or_else(|| Status::unavailable("connection reset"))?;
             if !node.is_control_plane() {
-                return Err(Status::unimplemented("bootstrap can only be performed on a control plane node"));
+                return Err(Status::unimplemented("bootstrap is only available on control plane nodes"));
             }
             if !node.complete().is_some_and(etcd::has_authority) {
                 return Err(Status::invalid_argument("etcd CA is not set in the machine config"));
@@ -196,7 +197,12 @@ impl Api {
                 return Err(Status::failed_precondition("bootstrap is not available yet"));
             }
             if recover {
-                return Err(Status::failed_precondition("etcd snapshot was not uploaded"));
+                // Talos answers before it looks at the snapshot.
+                node.recovered = node.snapshot.take().flatten();
+                if node.recovered.is_none() {
+                    node.service("etcd", "Failed", "Failed to run pre stage: error recovering from snapshot", now);
+                    return Ok(());
+                }
             }
             node.bootstrap = true;
             node.touch();

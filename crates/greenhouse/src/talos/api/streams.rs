@@ -33,7 +33,7 @@ impl Api {
             node(state, id).and_then(|node| node.services.get(&service)).map(|service| service.log().len())
         })?;
         let Some(known) = known else {
-            return Err(Status::not_found(format!("log {service:?} was not registered")));
+            return Err(Status::unknown(format!("log {service:?} was not registered")));
         };
         let from = usize::try_from(request.tail_lines).map_or(0, |tail| known.saturating_sub(tail));
         let read = move |state: &crate::world::State, from: usize| {
