@@ -13,14 +13,15 @@ pub fn run(verb: &str) -> Result<()> {
         }
         "down" => {
             rig::down()?;
-            println!("{:?}", rig::left());
+            println!("on this machine: {}", rig::left());
         }
         "status" => status()?,
         "run" => {
             let mut rig = Rig::up(Options { tied: true, talk: say })?;
             let told = rig::story::tell(&mut rig, say);
             rig.down()?;
-            println!("{:?}\n{:?}", told?, rig::left());
+            println!("on this machine: {}", rig::left());
+            told?;
         }
         verb => bail!("`rig {verb}` is not known; there are up, down, status, run"),
     }
@@ -47,7 +48,7 @@ fn say(line: &str) {
 }
 
 fn status() -> Result<()> {
-    println!("{:?}", rig::left());
+    println!("on this machine: {}", rig::left());
     let rig = Rig::standing()?;
     println!("memory: {} MiB", rig.memory_mib());
     for node in rig.nodes()? {

@@ -1,7 +1,7 @@
 //! Control groups: one folder of the rig's in every hierarchy, one below it for each machine, where its kubelet puts pods.
 
 use crate::failure::{Failure, disk};
-use crate::host::{pause, until};
+use crate::host::until;
 use crate::machine::Machine;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,29 +71,25 @@ pub(crate) fn remove(machine: Option<Machine>) -> Result<(), Failure> {
     const DYING: Duration = Duration::from_secs(10);
     let inner = machine.map_or_else(|| OURS.to_owned(), |machine| format!("{OURS}/{}", machine.name));
     let left = || hierarchies().into_iter().map(|hierarchy| hierarchy.join(&inner)).filter(|folder| folder.exists());
-    until("control groups are removed", DYING, || {
-        for folder in left() {
-            remove_tree(&folder);
-        }
-        match left().next() {
-            None => Ok(Some(())),
-            Some(folder) => {
-                pause(Duration::from_millis(50));
-                Err(Failure::Disk { path: folder, source: std::io::ErrorKind::ResourceBusy.into() })
-            }
-        }
-    })
+    until("control groups are removed", DYING, || left().try_for_each(|folder| remove_tree(&folder)).map(Some))
 }
 
-/// Deepest first: a group with groups in it cannot be removed. A group whose last process is not buried yet is left for the
-/// next try.
-fn remove_tree(folder: &Path) {
+/// Deepest first: a group with groups in it cannot be removed. One whose last process is not buried yet is left for the next
+/// try.
+fn remove_tree(folder: &Path) -> Result<(), Failure> {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove_tree(&entry.path());
+            remove_tree(&entry.path())?;
         }
     }
-    let _ = fs::remove_dir(folder);
+    match fs::remove_dir(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let processes = fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+            let said = format!("{error}; in it: {}", processes.replace('\n', " "));
+            Err(Failure::Disk { path: folder.to_owned(), source: std::io::Error::other(said) })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// How many groups the rig has.

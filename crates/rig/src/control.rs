@@ -28,7 +28,7 @@ pub(crate) fn write_kubeconfig(name: &str) -> Result<(), Failure> {
 impl Rig {
     /// Starts the database and the API. Neither waits for the mesh, though others will reach them by it.
     pub(crate) fn start_api(&self) -> Result<(), Failure> {
-        let lead = || self.on(ROSE).map(|space| space.on(&self.programs));
+        let lead = || self.command(ROSE);
         // Without fsync: a machine of the rig's loses its processes, never what the kernel has written for them.
         let etcd = strings(&["--name=rose", "--data-dir=/var/lib/etcd", "--unsafe-no-fsync", "--log-level=warn"]);
         background(lead()?, "rose-etcd", &self.programs.inside("etcd")?, &etcd)?;
@@ -60,7 +60,7 @@ impl Rig {
 
     /// Waits until the API is ready, and starts what works on it.
     pub(crate) fn start_controllers(&self) -> Result<(), Failure> {
-        const STARTED: Duration = Duration::from_secs(60);
+        const STARTED: Duration = Duration::from_mins(1);
         until("the API is ready", STARTED, || self.kubectl(&["get", "--raw=/readyz"]).map(Some))?;
         for name in ["kube-controller-manager", "kube-scheduler"] {
             write_kubeconfig(name)?;
@@ -77,7 +77,7 @@ impl Rig {
                 arguments.push(format!("--cluster-signing-cert-file={}", authority().display()));
                 arguments.push(format!("--cluster-signing-key-file={}", key("ca").display()));
             }
-            let lead = self.on(ROSE)?.on(&self.programs);
+            let lead = self.command(ROSE)?;
             background(lead, &format!("rose-{name}"), &self.programs.inside(name)?, &arguments)?;
         }
         Ok(())

@@ -18,8 +18,13 @@ pub(crate) fn below(path: impl AsRef<Path>) -> PathBuf {
     Path::new(ROOT).join(path)
 }
 
-/// In the environment of everything that the rig starts: the name of the machine that it is on, or of the rig itself.
+/// The variable in the environment of everything that the rig starts.
 pub(crate) const MARK: &str = "BOUQUET_RIG";
+
+/// What it holds: whose state folder, and the name of the machine or of the rig itself.
+pub(crate) fn mark(owner: &str) -> String {
+    format!("{ROOT}:{owner}")
+}
 
 /// A process of the rig's, as this machine sees it.
 #[derive(Clone, Debug)]
@@ -29,7 +34,7 @@ pub(crate) struct Process {
     owner: String,
     /// Program and arguments.
     words: Vec<String>,
-    /// Whether its program lies in the state folder, as only that of first processes does.
+    /// Whether it is a first process: one that does nothing but be there.
     leads: bool,
     /// Resident memory that is its own, in KiB.
     pub memory_kib: u64,
@@ -39,11 +44,12 @@ impl Process {
     fn read(pid: u32) -> Option<Self> {
         let folder = PathBuf::from(format!("/proc/{pid}"));
         let environment = strings(&fs::read(folder.join("environ")).ok()?);
-        let marked = environment.iter().find_map(|line| line.strip_prefix(MARK)?.strip_prefix('='));
+        let ours = format!("{MARK}={}", mark(""));
+        let marked = environment.iter().find_map(|line| line.strip_prefix(&ours));
         let groups = fs::read_to_string(folder.join("cgroup")).unwrap_or_default();
         let owner = marked.or_else(|| groups.lines().find_map(cgroup::owner))?.to_owned();
         let words = strings(&fs::read(folder.join("cmdline")).unwrap_or_default());
-        let leads = fs::read_link(folder.join("exe")).is_ok_and(|exe| exe.starts_with(ROOT));
+        let leads = fs::read_link(folder.join("exe")).is_ok_and(|exe| leads(&exe, &words));
         let status = fs::read_to_string(folder.join("status")).unwrap_or_default();
         let resident = status.lines().find_map(|line| line.strip_prefix("RssAnon:")?.split_whitespace().next());
         let memory_kib = resident.and_then(|kib| kib.parse().ok()).unwrap_or(0);
@@ -54,6 +60,18 @@ impl Process {
     fn runs(&self, program: &str) -> bool {
         self.words.first().is_some_and(|word| Path::new(word).file_name().is_some_and(|name| name == program))
     }
+}
+
+/// Whether this is the command line of a first process. Neither half is enough: all of the rig's programs lie in its folder,
+/// and containers run the same program under their own path.
+fn leads(exe: &Path, words: &[String]) -> bool {
+    // So the kernel calls a program whose file is gone: it runs nonetheless.
+    let exe = exe.to_string_lossy();
+    let exe = exe.strip_suffix(" (deleted)").unwrap_or(&exe);
+    let runs = |program: &str, verbs: &[&str]| {
+        Path::new(exe) == below(program) && words.get(1).is_some_and(|verb| verbs.contains(&verb.as_str()))
+    };
+    runs("bin/guest", &["init", "keep"]) || runs("bin/launcher", &["node"])
 }
 
 /// What stands between bytes of value zero, as the kernel prints lists.
@@ -125,7 +143,7 @@ pub(crate) fn until<T>(
 /// Held by whoever brings a rig up, and as long as the rig is tied to it. A name in the kernel, not a file: it is free again
 /// the moment its holder dies, and nothing is left of it.
 pub(crate) fn lock() -> Result<UnixListener, Failure> {
-    let free = Duration::from_secs(900);
+    let free = Duration::from_mins(15);
     until("the rig of another process on this machine to end", free, || {
         name_taken().map(Some).map_err(|source| Failure::Disk { path: PathBuf::from("@bouquet-rig"), source })
     })
@@ -140,4 +158,21 @@ fn name_taken() -> std::io::Result<UnixListener> {
 #[cfg(not(target_os = "linux"))]
 fn name_taken() -> std::io::Result<UnixListener> {
     Err(std::io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_first_process_leads() {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let guest = below("bin/guest");
+        assert!(leads(&guest, &words("guest init lily")));
+        assert!(leads(&guest, &words("guest keep rig")));
+        assert!(leads(&below("bin/guest (deleted)"), &words("guest keep rig")));
+        assert!(!leads(&guest, &words("guest get http://198.51.100.2/ web.rig.test")));
+        assert!(!leads(&below("assets/kubelet-1.37.2/kubelet"), &words("kubelet init")));
+        assert!(!leads(Path::new("/guest"), &words("/guest init lily")));
+    }
 }

@@ -25,22 +25,23 @@ mod space;
 mod state;
 pub mod story;
 pub mod talos;
+mod trouble;
+mod work;
 
 pub use failure::Failure;
-pub use machine::{LILY, MACHINES, Machine, ROSE, TULIP};
+pub use machine::{LILY, MACHINES, Machine, ROSE, SWITCH_ADDRESS as INTERNET_ADDRESS, TULIP};
 pub use state::{Left, Node, left};
+pub use work::Answer;
 
-use failure::{disk, output};
-use host::{below, now, signal, until};
-use image::Image;
+use failure::disk;
+use host::{below, now};
 use machine::{CLIENT, SWITCH};
 use programs::Programs;
-use space::{Space, feed};
+use space::Space;
 use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
-use std::time::Duration;
+use std::process::Child;
 
 /// How a rig is brought up.
 #[derive(Clone, Copy, Debug)]
@@ -60,15 +61,6 @@ pub struct Rig {
     children: Vec<Child>,
     /// Keeps other processes from taking a tied rig for one that was left behind.
     tied: Option<UnixListener>,
-}
-
-/// What the client was answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// HTTP's status code.
-    pub status: u16,
-    /// The body, as text.
-    pub body: String,
 }
 
 /// Looks whether this machine can have a rig; why not, where it cannot.
@@ -132,133 +124,6 @@ impl Rig {
     /// The administrator's kubeconfig. Its server is an address of the mesh: it is of use on a machine of the rig's only.
     pub fn kubeconfig(&self) -> PathBuf {
         control::kubeconfig("admin")
-    }
-
-    /// Pulls a machine's cable out. It goes on by itself, in a mesh of one.
-    pub fn cut(&self, machine: Machine) -> Result<(), Failure> {
-        self.ip(Some(SWITCH), &format!("link set {} down\n", machine.port()))
-    }
-
-    /// Puts a machine's cable back in.
-    pub fn heal(&self, machine: Machine) -> Result<(), Failure> {
-        self.ip(Some(SWITCH), &format!("link set {} up\n", machine.port()))
-    }
-
-    /// Stops all processes of a program on a machine, in containers or not, where they are, without a word to anybody.
-    pub fn freeze(&self, program: &str, machine: Machine) -> Result<(), Failure> {
-        self.signal("STOP", program, machine)
-    }
-
-    /// Lets them go on.
-    pub fn thaw(&self, program: &str, machine: Machine) -> Result<(), Failure> {
-        self.signal("CONT", program, machine)
-    }
-
-    /// Takes the power from a machine: all that ran on it is gone at once, and so is its network.
-    pub fn kill(&self, machine: Machine) -> Result<(), Failure> {
-        self.ip(Some(SWITCH), &format!("link del {}\n", machine.port()))?;
-        self.on(machine)?.end()?;
-        self.ip(None, &format!("netns del {}\n", machine.name))
-    }
-
-    /// Gives a machine that was killed its power back; its disk is as it was.
-    pub fn start(&mut self, machine: Machine) -> Result<(), Failure> {
-        cgroup::remove(Some(machine))?;
-        self.cable(machine)?;
-        self.boot(machine)?;
-        self.start_tailscaled(machine)?;
-        self.join(machine, None)?;
-        self.lay_pod_network(machine)?;
-        if machine == ROSE {
-            self.start_api()?;
-            self.start_controllers()?;
-        }
-        self.start_node(machine)
-    }
-
-    /// Asks for a page as somebody on the internet would, who has resolved `host` by himself.
-    pub fn get(&self, url: &str, host: &str) -> Result<Answer, Failure> {
-        let mut get = self.keeper.enter(&self.programs, Some(CLIENT));
-        let said = output(get.arg(below("bin/guest")).args(["get", url, host]))?;
-        let read = said.split_once('\n').and_then(|(status, body)| Some((status.parse().ok()?, body.to_owned())));
-        read.map(|(status, body)| Answer { status, body }).ok_or(Failure::Unread { program: "guest", said })
-    }
-
-    /// Makes an archive of images in the rig's folder.
-    pub fn archive(&self, name: &str, images: &[Image]) -> Result<PathBuf, Failure> {
-        let archive = below(format!("images/{name}.tar"));
-        image::write(images, &archive).map(|()| archive)
-    }
-
-    /// An image of one of the programs in the table of assets that the rig has at hand.
-    pub fn image(&self, name: &str, program: &str, entrypoint: &[&str]) -> Result<Image, Failure> {
-        Ok(Image::of(name, self.programs.here(program)?, entrypoint))
-    }
-
-    /// Gives every machine the images of an archive; pods name them with `imagePullPolicy: Never`.
-    pub fn import(&self, archive: &Path) -> Result<(), Failure> {
-        let mut running = Vec::new();
-        for machine in MACHINES {
-            let mut ctr = self.ctr(machine)?;
-            let input = disk(archive, fs::File::open(archive))?;
-            ctr.args(["images", "import", "-"]).stdin(input).stdout(std::process::Stdio::null());
-            running.push(disk(archive, ctr.stderr(std::process::Stdio::piped()).spawn())?);
-        }
-        for import in running {
-            let ended = disk(archive, import.wait_with_output())?;
-            if !ended.status.success() {
-                let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-                return Err(Failure::Command { command: format!("ctr images import {}", archive.display()), said });
-            }
-        }
-        Ok(())
-    }
-
-    /// Applies manifests, with the administrator's rights.
-    pub fn apply(&self, manifests: &str) -> Result<(), Failure> {
-        let mut kubectl = self.kubectl_command()?;
-        feed(kubectl.args(["apply", "--server-side", "--filename=-"]), manifests).map(drop)
-    }
-
-    /// Runs `kubectl` with the administrator's rights; what it printed.
-    pub fn kubectl(&self, arguments: &[&str]) -> Result<String, Failure> {
-        output(self.kubectl_command()?.args(arguments))
-    }
-
-    /// A command on a machine, in its namespaces: `rig.command(LILY)?.args(["ip", "address"])`.
-    pub fn command(&self, machine: Machine) -> Result<Command, Failure> {
-        Ok(self.on(machine)?.on(&self.programs))
-    }
-
-    /// Waits until the API calls all of these machines Ready.
-    pub fn until_ready(&self, machines: &[Machine]) -> Result<(), Failure> {
-        const STARTED: Duration = Duration::from_secs(90);
-        let names: Vec<&str> = machines.iter().map(|machine| machine.name).collect();
-        until(&format!("Ready: {}", names.join(", ")), STARTED, || {
-            let nodes = self.nodes()?;
-            let ready = |name: &&str| nodes.iter().any(|node| node.name == **name && node.ready);
-            Ok(names.iter().all(ready).then_some(()))
-        })
-    }
-
-    fn on(&self, machine: Machine) -> Result<Space, Failure> {
-        Space::of(machine.name).ok_or_else(|| Failure::Nothing(format!("running machine {}", machine.name)))
-    }
-
-    fn signal(&self, name: &str, program: &str, machine: Machine) -> Result<(), Failure> {
-        let pids = host::running(program, machine.name);
-        if pids.is_empty() {
-            return Err(Failure::Nothing(format!("{program} on {}", machine.name)));
-        }
-        signal(name, &pids);
-        Ok(())
-    }
-
-    fn kubectl_command(&self) -> Result<Command, Failure> {
-        let mut kubectl = self.on(ROSE)?.on(&self.programs);
-        kubectl.arg(self.programs.inside("kubectl")?).arg(format!("--kubeconfig={}", self.kubeconfig().display()));
-        kubectl.arg("--request-timeout=20s");
-        Ok(kubectl)
     }
 
     fn lay_switch(&self) -> Result<(), Failure> {

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// Where headscale listens, and where every route that leads nowhere ends: the switch's own address in the wide area.
-pub(crate) const SWITCH_ADDRESS: &str = "198.51.100.254";
+/// The switch's own address in the wide area: the mesh's coordination server is there, and nobody else unless it is put there.
+pub const SWITCH_ADDRESS: &str = "198.51.100.254";
 /// All pods of the cluster.
 pub(crate) const POD_CIDR: &str = "10.244.0.0/16";
 /// All Services of the cluster.
@@ -115,10 +115,11 @@ pub(crate) fn pod_links(machine: Machine) -> String {
 
 /// Who answers for which tunnel address, as lines for `bridge -batch`.
 pub(crate) fn pod_forwarding(machine: Machine) -> String {
-    let others = MACHINES.into_iter().filter(|other| *other != machine);
-    others
-        .map(|other| format!("fdb add {} dev flannel.1 dst {} self permanent\n", other.tunnel_mac(), other.mesh()))
-        .collect()
+    let mut lines = String::new();
+    for other in MACHINES.into_iter().filter(|other| *other != machine) {
+        let _ = writeln!(lines, "fdb add {} dev flannel.1 dst {} self permanent", other.tunnel_mac(), other.mesh());
+    }
+    lines
 }
 
 /// Pods leave the cluster under their machine's address, and speak to each other under their own: flannel's rules, as input

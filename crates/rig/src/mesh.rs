@@ -42,7 +42,7 @@ impl Rig {
 
     /// Starts a machine's `tailscaled`.
     pub(crate) fn start_tailscaled(&self, machine: Machine) -> Result<(), Failure> {
-        let mut lead = self.on(machine)?.on(&self.programs);
+        let mut lead = self.command(machine)?;
         // The relay has no certificate; and nobody is told what happened here.
         lead.args(["env", "TS_DEBUG_USE_DERP_HTTP=1", "TS_NO_LOGS_NO_SUPPORT=true"]);
         let arguments = strings(&[
@@ -57,7 +57,7 @@ impl Rig {
     /// Takes a machine into the mesh, and waits until it has its address; without a key, one that has been in it before.
     pub(crate) fn join(&self, machine: Machine, key: Option<&str>) -> Result<(), Failure> {
         let tailscale = || -> Result<Command, Failure> {
-            let mut tailscale = self.on(machine)?.on(&self.programs);
+            let mut tailscale = self.command(machine)?;
             tailscale.arg(self.programs.inside("tailscale")?).arg("--socket=/run/tailscale/tailscaled.sock");
             Ok(tailscale)
         };

@@ -48,14 +48,14 @@ impl Rig {
 
     /// containerd's own client on a machine.
     pub(crate) fn ctr(&self, machine: Machine) -> Result<std::process::Command, Failure> {
-        let mut ctr = self.on(machine)?.on(&self.programs);
+        let mut ctr = self.command(machine)?;
         ctr.arg(self.programs.tool("usr/bin/ctr")).args(["--namespace", "k8s.io"]);
         Ok(ctr)
     }
 
     /// Lays the pod network over the mesh.
     pub(crate) fn lay_pod_network(&self, machine: Machine) -> Result<(), Failure> {
-        let on = || self.on(machine).map(|space| space.on(&self.programs));
+        let on = || self.command(machine);
         feed(on()?.args(["ip", "-batch", "-"]), &pod_links(machine))?;
         feed(on()?.args(["bridge", "-batch", "-"]), &pod_forwarding(machine))?;
         feed(on()?.args(["iptables-restore", "--noflush"]), &pod_masquerade()).map(drop)
@@ -66,7 +66,7 @@ impl Rig {
         let name = machine.name;
         write_kubeconfig(name)?;
         write_kubeconfig("kube-proxy")?;
-        let lead = || self.on(machine).map(|space| space.on(&self.programs));
+        let lead = || self.command(machine);
         let (outside, inside) = setting(machine, "kubelet.json");
         let text = settings::kubelet(machine, &authority(), &certificate(name), &key(name));
         disk(&outside, fs::write(&outside, text.to_string()))?;

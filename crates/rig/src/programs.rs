@@ -1,7 +1,7 @@
 //! Other people's programs that the rig is made of, under paths that are the same inside of every namespace.
 
 use crate::failure::{Failure, disk};
-use crate::host::{MARK, below};
+use crate::host::{MARK, below, mark};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
@@ -93,7 +93,7 @@ impl Programs {
         let path: Vec<OsString> = all.into_iter().map(PathBuf::into_os_string).collect();
         command
             .env_clear()
-            .env(MARK, owner)
+            .env(MARK, mark(owner))
             .env("PATH", path.join(&OsString::from(":")))
             .env("HOME", "/tmp")
             .env("LANG", "C.UTF-8");

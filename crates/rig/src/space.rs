@@ -6,7 +6,8 @@
 //! is tied to who started it, the keeper reads from a pipe, and ends when the other end does.
 
 use crate::failure::{Failure, disk, output, plain};
-use crate::host::{KEEPER, MARK, below, first, signal, until};
+use crate::host::{KEEPER, MARK, below, first, mark, signal, until};
+use crate::machine::Machine;
 use crate::programs::Programs;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -31,6 +32,11 @@ impl Space {
         first(name).map(|first| Self { name, first })
     }
 
+    /// The namespaces of a machine that has power.
+    pub fn of_machine(machine: Machine) -> Result<Self, Failure> {
+        Self::of(machine.name).ok_or_else(|| Failure::Nothing(format!("running machine {}", machine.name)))
+    }
+
     /// Begins the rig. The child is what holds the keeper's standard input, where the rig is tied.
     pub fn begin(programs: &Programs, tied: bool) -> Result<(Self, Child), Failure> {
         let script = r#"mount -t tmpfs -o mode=755 bouquet-rig /run && mkdir /run/netns && mount --bind "$1" "$2" && exec "$3" "$4" "$5""#;
@@ -51,7 +57,7 @@ impl Space {
     ) -> Result<(Self, Child), Failure> {
         let mut nsenter = self.enter(programs, Some(name));
         nsenter
-            .env(MARK, name)
+            .env(MARK, mark(name))
             .arg("unshare")
             .args(BUNDLE)
             .args(["--uts", "--ipc", "--", "sh", "-ec", script, "sh", name]);

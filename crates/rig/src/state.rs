@@ -5,6 +5,7 @@ use crate::host::{ROOT, processes};
 use crate::{Rig, cgroup};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::fmt;
 use std::fs;
 use std::path::PathBuf;
 
@@ -61,6 +62,14 @@ pub struct Left {
     pub mounts: usize,
     /// Whether there is a state folder.
     pub folder: bool,
+}
+
+impl fmt::Display for Left {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { processes, namespaces, cgroups, mounts, folder } = self;
+        let folder = if *folder { ROOT } else { "no folder" };
+        write!(f, "{processes} processes, {namespaces} namespaces, {cgroups} control groups, {mounts} mounts, {folder}")
+    }
 }
 
 /// Counts what a rig has on this machine.

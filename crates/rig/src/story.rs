@@ -3,7 +3,7 @@
 
 use crate::failure::Failure;
 use crate::host::{now, until};
-use crate::machine::{LILY, MACHINES, Machine, TULIP};
+use crate::machine::{LILY, MACHINES, Machine, ROSE, TULIP};
 use crate::{Answer, Rig};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 /// The page's host name, in the Ingress.
 const HOST: &str = "web.rig.test";
 /// A program that ends, or a page that answers again, within this.
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 /// The API waits 40 s for a node's word, then looks every 5 s.
-const GRACE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_mins(1);
 
 /// What was measured, in seconds.
 #[derive(Clone, Copy, Debug, Default)]
@@ -30,6 +30,8 @@ pub struct Figures {
     pub healed_reachable_s: f32,
     /// From the power's return to the client's first answer.
     pub restarted_reachable_s: f32,
+    /// From the return of the control plane's power to three nodes that are Ready and serve.
+    pub control_plane_back_s: f32,
     /// From the frozen proxy to a pod that the API does not call ready.
     pub frozen_unready_s: f32,
     /// Memory of all processes, in MiB, with everything up.
@@ -44,6 +46,7 @@ pub fn tell(rig: &mut Rig, talk: fn(&str)) -> Result<Figures, Failure> {
     cut_and_heal(rig, talk, &mut figures)?;
     freeze_and_thaw(rig, talk, &mut figures)?;
     kill_and_start(rig, talk, &mut figures)?;
+    kill_control_plane(rig, talk, &mut figures)?;
     Ok(figures)
 }
 
@@ -118,6 +121,24 @@ fn kill_and_start(rig: &mut Rig, talk: fn(&str), figures: &mut Figures) -> Resul
     figures.restarted_reachable_s = begun.elapsed().as_secs_f32();
     talk(&format!("{}  tulip's power is back: the client is answered", since(begun)));
     rig.until_ready(&MACHINES)
+}
+
+/// Without its control plane a cluster goes on serving, and nobody can change it.
+fn kill_control_plane(rig: &mut Rig, talk: fn(&str), figures: &mut Figures) -> Result<(), Failure> {
+    let begun = now();
+    rig.kill(ROSE)?;
+    unreachable(rig, ROSE)?;
+    for machine in [LILY, TULIP] {
+        page(rig, machine)?;
+    }
+    talk(&format!("{}  rose's power is out, and the control plane's: lily and tulip serve", since(begun)));
+    let begun = now();
+    rig.start(ROSE)?;
+    rig.until_ready(&MACHINES)?;
+    until("rose answers", SOON, || page(rig, ROSE).map(Some))?;
+    figures.control_plane_back_s = begun.elapsed().as_secs_f32();
+    talk(&format!("{}  rose's power is back: all nodes are Ready, and rose serves", since(begun)));
+    Ok(())
 }
 
 /// The page, as the client gets it through a machine.

@@ -133,7 +133,8 @@ pub async fn applies(bench: &mut Bench) {
     const LABEL: &str = "node.kubernetes.io/exclude-from-external-load-balancers: \"\"";
     let rose = bench.admin("rose");
     let given = bench.configs["rose"].expose().to_owned();
-    let labelled = |value: &str| Secret::new(given.replace(LABEL, &format!("{LABEL}\n        bouquet.dev/try: {value}")));
+    let labelled =
+        |value: &str| Secret::new(given.replace(LABEL, &format!("{LABEL}\n        bouquet.dev/try: {value}")));
     assert_ne!(labelled("a").expose(), given, "the configuration has no place for a label");
     let rigid = Secret::new(given.replace("diskQuotaSupport: true", "diskQuotaSupport: false"));
     assert_ne!(rigid.expose(), given);
@@ -143,7 +144,9 @@ pub async fn applies(bench: &mut Bench) {
         ("staged", ApplyMode::Staged),
         ("try", ApplyMode::Try(Duration::from_secs(30))),
     ];
-    for (what, config) in [("nothing new", Secret::new(given.clone())), ("a label", labelled("a")), ("what needs a reboot", rigid)] {
+    for (what, config) in
+        [("nothing new", Secret::new(given.clone())), ("a label", labelled("a")), ("what needs a reboot", rigid)]
+    {
         for (name, mode) in modes {
             let applied = rose.apply_configuration(&config, mode, true).await;
             let details = applied.map_or_else(|error| refusal(&error), |applied| applied.details);
@@ -164,7 +167,11 @@ pub async fn applies(bench: &mut Bench) {
         // How the parser says it is the parser's own affair.
         bench.note(&format!("apply {what}"), code.split(':').next().unwrap_or_default());
     }
-    for (name, mode) in [("no-reboot", ApplyMode::NoReboot), ("try", ApplyMode::Try(Duration::from_secs(8))), ("staged", ApplyMode::Staged)] {
+    for (name, mode) in [
+        ("no-reboot", ApplyMode::NoReboot),
+        ("try", ApplyMode::Try(Duration::from_secs(8))),
+        ("staged", ApplyMode::Staged),
+    ] {
         let applied = rose.apply_configuration(&labelled(name), mode, false).await;
         let details = applied.map_or_else(|error| refusal(&error), |applied| applied.details);
         bench.note(&format!("apply {name}"), details.replace('\n', " | "));
@@ -181,7 +188,8 @@ pub async fn applies(bench: &mut Bench) {
 
 /// The first lines: what follows is a diff in Talos's own rendering.
 fn summary(details: &str) -> String {
-    let lines: Vec<&str> = details.lines().take_while(|line| !line.starts_with("Config diff") && *line != "diff:").collect();
+    let lines: Vec<&str> =
+        details.lines().take_while(|line| !line.starts_with("Config diff") && *line != "diff:").collect();
     lines.join(" | ")
 }
 
@@ -200,7 +208,12 @@ async fn labels(client: &Client) -> (String, String) {
 async fn names(client: &Client) -> Option<Vec<String>> {
     let mut members = client.etcd_members(false).await.ok()?;
     members.sort_by(|one, other| one.hostname.cmp(&other.hostname));
-    Some(members.into_iter().map(|member| format!("{}{}", member.hostname, if member.is_learner { "?" } else { "" })).collect())
+    Some(
+        members
+            .into_iter()
+            .map(|member| format!("{}{}", member.hostname, if member.is_learner { "?" } else { "" }))
+            .collect(),
+    )
 }
 
 async fn until_members(bench: &Bench, node: &str, wanted: &[&str]) {
@@ -231,7 +244,10 @@ pub async fn bootstraps(bench: &mut Bench) {
         let status = bench.admin(node).etcd_status().await.unwrap();
         let own = members.iter().find(|member| member.id == status.member_id).map(|member| member.hostname.as_str());
         let applied = status.raft_applied_index <= status.raft_index && status.raft_index > 0;
-        bench.note(&format!("status of {node}"), format!("{own:?} {} {:?} {applied} {}", status.is_learner, status.errors, status.db_size_bytes > 0));
+        bench.note(
+            &format!("status of {node}"),
+            format!("{own:?} {} {:?} {applied} {}", status.is_learner, status.errors, status.db_size_bytes > 0),
+        );
         leaders.push(status.leader);
     }
     leaders.dedup();
@@ -314,7 +330,8 @@ pub async fn worker(bench: &mut Bench) {
     bench.answer("by way of lily, rose", to_rose.version().await);
     bench.answer("by way of lily, itself", to_itself.version().await);
     let reader = bench.client("rose", Role::Reader).forwarded_to(&address("lily")).unwrap();
-    bench.answer("by way of rose, a reader's reset of lily", reader.reset(ResetScope::StateAndData, false, false).await);
+    bench
+        .answer("by way of rose, a reader's reset of lily", reader.reset(ResetScope::StateAndData, false, false).await);
     let with_port = rose.clone().forwarded_to(&format!("{}:50000", address("lily"))).unwrap();
     bench.answer("by way of rose, a target with a port", with_port.version().await);
 }

@@ -42,12 +42,21 @@ impl Bench {
     pub fn stranger(&self, node: &str) -> Client {
         let other = Bundle::generate(&mut Rng::seeded(99), self.time.now()).unwrap();
         let issued = self.issued(&other, Role::Admin);
-        let peer = Peer { route: Route::Mesh, address: self.addresses[node].clone(), roots: Roots::Unverified, identity: Some(issued.identity) };
+        let peer = Peer {
+            route: Route::Mesh,
+            address: self.addresses[node].clone(),
+            roots: Roots::Unverified,
+            identity: Some(issued.identity),
+        };
         Client::new(self.wire.clone(), self.time.clone(), &peer).unwrap()
     }
 
     fn client_of(&self, bundle: &Bundle, node: &str, role: Role) -> Client {
-        let peer = Peer::configured(self.addresses[node].clone(), bundle.os.der().unwrap(), self.issued(bundle, role).identity);
+        let peer = Peer::configured(
+            self.addresses[node].clone(),
+            bundle.os.der().unwrap(),
+            self.issued(bundle, role).identity,
+        );
         Client::new(self.wire.clone(), self.time.clone(), &peer).unwrap()
     }
 
@@ -72,7 +81,10 @@ impl Bench {
                 self.time.sleep(Duration::from_millis(500)).await;
             }
         };
-        self.time.within(limit, look).await.unwrap_or_else(|_| panic!("never: {what}; so far:\n{}", self.tale.join("\n")))
+        self.time
+            .within(limit, look)
+            .await
+            .unwrap_or_else(|_| panic!("never: {what}; so far:\n{}", self.tale.join("\n")))
     }
 
     /// Notes what came of a case.

@@ -105,9 +105,13 @@ async fn order(life: &Life, name: &'static str) -> Secret {
 
 /// A key for the tailnet that a machine can use again after it has lost its data.
 async fn reusable_key(life: &Life, settings: &BTreeMap<&'static str, String>) -> Secret {
-    let form = format!("client_id={}&client_secret={}&grant_type=client_credentials", settings["TAILSCALE_OAUTH_CLIENT_ID"], settings["TAILSCALE_OAUTH_CLIENT_SECRET"]);
+    let form = format!(
+        "client_id={}&client_secret={}&grant_type=client_credentials",
+        settings["TAILSCALE_OAUTH_CLIENT_ID"], settings["TAILSCALE_OAUTH_CLIENT_SECRET"]
+    );
     let token = ask(life, "api.tailscale.com", "POST", "/api/v2/oauth/token", "", Some(form)).await;
-    let create = json!({ "reusable": true, "ephemeral": false, "preauthorized": true, "tags": ["tag:bouquet-bouquet"] });
+    let create =
+        json!({ "reusable": true, "ephemeral": false, "preauthorized": true, "tags": ["tag:bouquet-bouquet"] });
     let body = json!({ "capabilities": { "devices": { "create": create } }, "expirySeconds": 86_400 });
     let bearer = format!("Bearer {}", token["access_token"].as_str().unwrap());
     let key = ask(life, "api.tailscale.com", "POST", "/api/v2/tailnet/-/keys", &bearer, Some(body.to_string())).await;
@@ -115,8 +119,13 @@ async fn reusable_key(life: &Life, settings: &BTreeMap<&'static str, String>) ->
 }
 
 async fn ask(life: &Life, host: &str, method: &str, path: &str, authorization: &str, body: Option<String>) -> Value {
-    let kind = if body.as_ref().is_some_and(|body| !body.starts_with('{')) { "application/x-www-form-urlencoded" } else { "application/json" };
-    let request = Request::builder().method(method).uri(path).header("authorization", authorization).header("content-type", kind);
+    let kind = if body.as_ref().is_some_and(|body| !body.starts_with('{')) {
+        "application/x-www-form-urlencoded"
+    } else {
+        "application/json"
+    };
+    let request =
+        Request::builder().method(method).uri(path).header("authorization", authorization).header("content-type", kind);
     let request = request.body(Body::new(Full::new(Bytes::from(body.unwrap_or_default())))).unwrap();
     let answer = life.reach.line.wire().call(&Target::https(host, 443), request).await.unwrap();
     let status = answer.status();

@@ -2,7 +2,7 @@
 
 use super::{MESH_SWITCH, Talos};
 use crate::failure::{Failure, disk};
-use crate::host::{MARK, below};
+use crate::host::{MARK, below, mark};
 use crate::machine::{Machine, SWITCH};
 use crate::space::{Space, feed};
 use crate::{cgroup, settings};
@@ -50,7 +50,7 @@ impl Talos {
         lead.args(["sh", "-ec", SCRIPT, "sh"]).args(cgroup::folders_of(machine)).arg("exec");
         lead.arg(below("bin/launcher")).args(["node", machine.name]).arg(root).arg(own);
         lead.env_clear()
-            .env(MARK, machine.name)
+            .env(MARK, mark(machine.name))
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("PLATFORM", "container");
         if let Some(config) = user_data {

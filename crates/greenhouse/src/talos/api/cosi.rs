@@ -24,7 +24,10 @@ impl Resources for Api {
         let all = self.look(|state| resources::list(state, self.boot.id, definition))?;
         let found = all.into_iter().find(|resource| id(resource) == asked.id);
         let found = found.ok_or_else(|| {
-            Status::not_found(format!("resource {}({}/{}@undefined) doesn't exist", asked.r#type, asked.namespace, asked.id))
+            Status::not_found(format!(
+                "resource {}({}/{}@undefined) doesn't exist",
+                asked.r#type, asked.namespace, asked.id
+            ))
         })?;
         Ok(Response::new(wire::GetResponse { resource: Some(found) }))
     }

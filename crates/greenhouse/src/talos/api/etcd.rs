@@ -4,8 +4,8 @@ use super::super::proto::common::Data;
 use super::super::proto::machine as wire;
 use super::super::{etcd, node_mut, power};
 use super::{Answers, Api, streams};
-use sha2::Digest as _;
 use futures::StreamExt as _;
+use sha2::Digest as _;
 use tonic::{Status, Streaming};
 
 /// What stands before the name of the Kubernetes cluster that a snapshot is of.
