@@ -58,6 +58,12 @@ fn real_nodes(what: &str) -> bool {
     }
 }
 
+/// The count is that of the cases.
+fn judged(judge: &str, covers: &[&str], lacks: &[&str], cases: &str) {
+    let count = cases.lines().count() as u64;
+    assets::judged(&assets::Judgement { protocol: "Talos machine API", judge, covers, lacks, count, lies: &[] });
+}
+
 fn alone<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
 }
@@ -84,6 +90,21 @@ fn three_real_control_planes_say_what_is_written_down() {
         trio(bench).await
     });
     agree("real nodes say", &told, TRIO);
+    judged(
+        "real control planes, Talos 1.13.9",
+        &[
+            "services",
+            "COSI reads and watches",
+            "apply in each mode",
+            "bootstrap",
+            "etcd members",
+            "snapshot and recovery",
+            "reset",
+            "roles",
+        ],
+        &["maintenance mode", "reboot and upgrade, which a container has not"],
+        TRIO,
+    );
 }
 
 #[test]
@@ -96,4 +117,10 @@ fn a_real_worker_says_what_is_written_down() {
         pair(bench).await
     });
     agree("real nodes say", &told, PAIR);
+    judged(
+        "real worker, Talos 1.13.9",
+        &["a certificate by trustd", "refusals of a worker", "routing by `node`"],
+        &["`nodes`"],
+        PAIR,
+    );
 }

@@ -258,7 +258,13 @@ async fn start(boot: &Boot, membership: Membership, address: IpAddr) -> Option<(
     })?;
     boot.serve("etcd", "Started task etcd (PID 2417) for container etcd")?;
     if learner {
-        boot.takes("etcd catching up", 3_000, 6_000).await?;
+        let now = boot.world.now();
+        let unwell = Err("etcdserver: rpc not supported for learner".to_owned());
+        boot.node(|node| node.healthy("etcd", unwell, now))?;
+        // It asks for its promotion at every address that discovery knows, and waits for 30 s where nobody answers.
+        boot.takes("etcd catching up", 30_000, 90_000).await?;
+        let now = boot.world.now();
+        boot.node(|node| node.healthy("etcd", Ok(()), now))?;
         boot.with(|state| {
             let member = state.talos.etcd.get_mut(&membership.cluster)?.members.get_mut(&membership.member)?;
             member.learner = false;

@@ -89,7 +89,7 @@ impl Bench {
 
     /// Notes what came of a case.
     pub fn note(&mut self, case: &str, outcome: impl Display) {
-        let mut text = outcome.to_string();
+        let mut text = without_ids(&outcome.to_string().replace("\n\t", " "));
         for (name, address) in &self.addresses {
             text = text.replace(address.as_str(), &format!("<{name}>"));
         }
@@ -105,6 +105,13 @@ impl Bench {
     pub fn tale(self) -> String {
         self.tale.join("\n") + "\n"
     }
+}
+
+/// Members are called by numbers that are drawn.
+fn without_ids(text: &str) -> String {
+    let is_id = |word: &str| word.len() > 15 && word.chars().all(|letter| letter.is_ascii_digit());
+    let words = text.split(' ').map(|word| if is_id(word.trim_end_matches(':')) { "<id>:" } else { word });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// A refusal in the node's own words.

@@ -83,6 +83,7 @@ impl MachineService for Api {
     }
 
     async fn etcd_leave_cluster(&self, _request: Request<()>) -> Reply<wire::EtcdLeaveClusterResponse> {
+        self.dials_etcd("etcd leave").await?;
         self.leave_cluster()?;
         Ok(Response::new(wire::EtcdLeaveClusterResponse { messages: vec![wire::EtcdLeaveCluster::default()] }))
     }
