@@ -73,6 +73,8 @@ def network():
     refused(400, "InvalidParameter", NETWORK.create_subnet, CreateSubnetDetails(
         compartment_id=TENANCY, vcn_id=vcn.id, cidr_block="10.7.1.128/25"))
     same(NETWORK.get_security_list(vcn.default_security_list_id).data.vcn_id, vcn.id)
+    same([one.id for one in paged(NETWORK.list_subnets, TENANCY, vcn_id=vcn.id)], [subnet.id])
+    same([one.id for one in paged(NETWORK.list_internet_gateways, TENANCY, vcn_id=vcn.id)], [gateway.id])
     return vcn, gateway, group, subnet
 
 
