@@ -3,8 +3,8 @@
 //!
 //! Each emulator lists its lies beside its code; the place that lies asks [`World::lies`] with the same name.
 
-use crate::cloudflare;
 use crate::world::{GreenhouseError, World};
+use crate::{cloudflare, talos};
 use std::collections::BTreeSet;
 
 /// A lie's name, which begins with its emulator's, and what is untrue under it.
@@ -12,7 +12,7 @@ pub type Lie = (&'static str, &'static str);
 
 /// Every lie there is.
 pub fn lies() -> impl Iterator<Item = Lie> {
-    [cloudflare::LIES].into_iter().flatten().copied()
+    [cloudflare::LIES, talos::LIES].into_iter().flatten().copied()
 }
 
 /// The lies of one world.

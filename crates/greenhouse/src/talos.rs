@@ -49,6 +49,27 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use tokio::sync::watch;
 
+/// What its nodes can be made to say that is not so.
+pub(crate) const LIES: &[crate::Lie] = &[
+    ("talos-apply-forgets", "a configuration is accepted and not kept"),
+    ("talos-boot-id-kept", "the boot id of a machine never changes"),
+    ("talos-bootstrap-twice", "a member's machine can be bootstrapped again"),
+    ("talos-bootstrap-worker", "a worker accepts to be bootstrapped"),
+    ("talos-dead-silent", "of several nodes, those that do not answer are left out of the reply"),
+    ("talos-dry-run-applies", "a dry run is carried out"),
+    ("talos-etcd-nameless", "etcd members have no names"),
+    ("talos-member-homeless", "cluster members have no addresses"),
+    ("talos-node-unnamed", "replies of several nodes do not say whose they are"),
+    ("talos-pull-anything", "an image that does not exist is pulled"),
+    ("talos-reader-resets", "a reader may reset a node"),
+    ("talos-service-missing", "the kubelet is not among the services"),
+    ("talos-snapshot-bare", "etcd's snapshot ends without its hash"),
+    ("talos-staged-now", "a staged configuration takes effect at once"),
+    ("talos-try-stays", "a tried configuration is never rolled back"),
+    ("talos-version-old", "every node says that it runs Talos 1.13.0"),
+    ("talos-watch-unflushed", "a watch never says that it has told all that is there"),
+];
+
 /// What Talos has left on disks, and the etcd clusters that live on them.
 #[derive(Default)]
 pub(crate) struct State {

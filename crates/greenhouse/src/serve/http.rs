@@ -1,6 +1,7 @@
 //! Connections that speak HTTP, with TLS or without.
 
 use super::tls;
+use crate::machine::{self, MachineId};
 use crate::net::{Endpoint, From, OPERATOR, Peer, ServerTls, Serves};
 use crate::world::World;
 use axum::Router;
@@ -9,11 +10,16 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use rustls::ServerConfig;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 use wire::{Body, Error, Route};
+
+/// How often a connection is compared with the machine it leads to.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Serves one connection to a vendor.
 pub(super) async fn vendor(world: World, endpoint: Endpoint, config: Arc<ServerConfig>, stream: TcpStream) {
@@ -51,19 +57,46 @@ async fn exchange(
     to: Option<Destination>,
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
 ) {
+    let over = boot_over(world.clone(), peer.to);
     let endpoint = Arc::new(endpoint);
+    let broken = Arc::new(Notify::new());
+    let breaks = broken.clone();
     let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
         let (world, endpoint, peer, to) = (world.clone(), endpoint.clone(), peer.clone(), to.clone());
-        // An error here closes the connection, which is what a broken one looks like from outside.
+        let breaks = breaks.clone();
         async move {
-            if let Some(to) = to {
-                is_same_server(&world, &endpoint, &peer, &to).await?;
+            let answer = async {
+                if let Some(to) = to {
+                    is_same_server(&world, &endpoint, &peer, &to).await?;
+                }
+                world.exchange(&endpoint, peer, request.map(Body::new)).await
+            };
+            let answer = answer.await;
+            if answer.is_err() {
+                // Left to itself, HTTP/2 would reset this one stream and keep the connection: gRPC takes that for a bug
+                // of the server, and not for a server that is gone.
+                breaks.notify_one();
+                std::future::pending::<()>().await;
             }
-            world.exchange(&endpoint, peer, request.map(Body::new)).await
+            answer
         }
     });
-    let served = Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), service).await;
-    drop(served);
+    let builder = Builder::new(TokioExecutor::new());
+    tokio::select! {
+        biased;
+        () = broken.notified() => {}
+        () = over => {}
+        served = builder.serve_connection(TokioIo::new(stream), service) => drop(served),
+    }
+}
+
+/// Returns when the boot that answers is over: a machine that stops or restarts closes its connections, and clients look
+/// for it anew rather than ask into the void.
+async fn boot_over(world: World, of: Option<(MachineId, u64)>) {
+    let Some((id, boot)) = of else { return std::future::pending().await };
+    while world.with(|state| machine::is_boot(state, id, boot)) {
+        world.time().sleep(LOOK_EVERY).await;
+    }
 }
 
 /// A connection outlives neither its machine's power nor its server (apid in maintenance mode asks nobody for a

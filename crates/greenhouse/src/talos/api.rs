@@ -4,11 +4,14 @@
 //! headers, and passes the call on to another node or to this one's services, as `facts` of apid's director say. What
 //! the emulator has no answer for is `Unimplemented`, which is also what an older Talos says.
 
+mod access;
 mod apply;
 mod cosi;
 mod etcd;
 mod forward;
+mod health;
 mod images;
+mod load;
 mod machine;
 mod resources;
 mod roles;
@@ -83,7 +86,8 @@ async fn gate(Handle(boot): Handle<Boot>, mut request: Request, next: Next) -> R
     }
     // Applying a configuration to a machine in maintenance is for anybody; it is how its owner makes it theirs.
     let open = maintenance && path == "/machine.MachineService/ApplyConfiguration";
-    if !open && !roles.may_call(&path) {
+    let lies = boot.world.lies("talos-reader-resets") && roles.is_reader() && path == "/machine.MachineService/Reset";
+    if !open && !lies && !roles.may_call(&path) {
         return refuse(Status::permission_denied("not authorized"));
     }
     request.extensions_mut().insert(Caller { roles, maintenance });
@@ -102,11 +106,13 @@ impl Api {
 
     /// Calls that make no sense before there is a configuration or on the wrong kind of node.
     fn needs_control_plane(&self, what: &str) -> Result<(), Status> {
-        let fits = self.look(|state| node(state, self.boot.id).is_some_and(super::Node::is_control_plane))?;
-        if fits {
-            Ok(())
-        } else {
-            Err(Status::unimplemented(format!("{what} is only available on control plane nodes")))
+        let kind = self.look(|state| {
+            node(state, self.boot.id).and_then(super::Node::complete).map(|complete| complete.control_plane)
+        })?;
+        match kind {
+            Some(true) => Ok(()),
+            Some(false) => Err(Status::unimplemented(format!("{what} is only available on control plane nodes"))),
+            None => Err(Status::unimplemented(format!("machine type is not set, cannot use {what} API"))),
         }
     }
 

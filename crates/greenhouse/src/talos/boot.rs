@@ -126,7 +126,8 @@ pub(super) async fn run(boot: &Boot) -> Option<()> {
 
 fn start(boot: &Boot, system: crate::factory::DiskImage) -> Option<()> {
     let (low, high) = {
-        let mut rng = boot.world.rng(&format!("boot id {} {}", boot.id, boot.number));
+        let number = if boot.world.lies("talos-boot-id-kept") { 0 } else { boot.number };
+        let mut rng = boot.world.rng(&format!("boot id {} {number}", boot.id));
         (rng.next_u64(), rng.next_u64())
     };
     let boot_id = format!(

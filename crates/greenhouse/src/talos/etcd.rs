@@ -43,6 +43,16 @@ pub(super) struct Membership {
     pub member: u64,
 }
 
+impl Member {
+    /// Its address as URLs write it.
+    pub(super) fn url_host(&self) -> String {
+        match self.address {
+            IpAddr::V6(address) => format!("[{address}]"),
+            IpAddr::V4(address) => address.to_string(),
+        }
+    }
+}
+
 impl Cluster {
     /// Whether more than half of the voters are alive.
     pub(super) fn has_quorum(&self) -> bool {

@@ -69,7 +69,7 @@ fn name_of(state: &State, id: MachineId) -> String {
     hostname.or_else(|| state.machines.get(&id).map(|machine| machine.name.clone())).unwrap_or_default()
 }
 
-/// Addresses that the node has on its interfaces, in Talos's order: those of the cloud, then the mesh.
+/// Addresses that the node has on its interfaces, in Talos's order (sort algorithm v1): IPv4 first, by number.
 pub(super) fn addresses(state: &State, id: MachineId) -> Vec<IpAddr> {
     let Some(machine) = state.machines.get(&id) else { return Vec::new() };
     // OCI translates: the public address is on no interface.
@@ -77,9 +77,10 @@ pub(super) fn addresses(state: &State, id: MachineId) -> Vec<IpAddr> {
     let all: Vec<IpAddr> = public.chain(machine.private).chain(node(state, id).and_then(|here| here.mesh)).collect();
     let inner = node(state, id).and_then(|here| here.complete()).map(|complete| &complete.pod_and_service_subnets);
     // What lies in pod or service ranges is taken for the cluster's own, and left out.
-    all.into_iter()
-        .filter(|address| !inner.is_some_and(|inner| inner.iter().any(|subnet| subnet.contains(*address))))
-        .collect()
+    let outer = |address: &IpAddr| !inner.is_some_and(|inner| inner.iter().any(|subnet| subnet.contains(*address)));
+    let mut all: Vec<IpAddr> = all.into_iter().filter(outer).collect();
+    all.sort_unstable();
+    all
 }
 
 /// Addresses as others may know them: interfaces and what the platform reports from outside.

@@ -10,6 +10,12 @@ pub(super) struct Subnet {
     bits: u8,
 }
 
+impl std::fmt::Display for Subnet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}{}/{}", if self.negated { "!" } else { "" }, self.base, self.bits)
+    }
+}
+
 impl Subnet {
     pub(super) fn read(text: &str) -> Option<Self> {
         let (negated, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));

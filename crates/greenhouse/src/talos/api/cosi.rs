@@ -1,12 +1,10 @@
 //! The COSI state: resources of the node, read only.
 
-use super::super::proto::cluster::cluster_service_server::ClusterService;
-use super::super::proto::cluster::{HealthCheckProgress, HealthCheckRequest};
 use super::super::proto::cosi::state_server::State as Resources;
 use super::super::proto::cosi::{self as wire, EventType};
 use super::super::proto::storage::storage_service_server::StorageService;
 use super::super::proto::storage::{Disk, Disks, DisksResponse};
-use super::super::{etcd, node};
+use super::super::{config, node};
 use super::resources::{self, Definition};
 use super::{Answers, Api, Caller};
 use futures::stream::{self, StreamExt as _};
@@ -20,7 +18,7 @@ impl Resources for Api {
 
     async fn get(&self, request: Request<wire::GetRequest>) -> Result<Response<wire::GetResponse>, Status> {
         let asked = request.get_ref();
-        let definition = allowed(&request, &asked.namespace, &asked.r#type)?;
+        let definition = self.allowed(&request, &asked.namespace, &asked.r#type)?;
         let all = self.look(|state| resources::list(state, self.boot.id, definition))?;
         let found = all.into_iter().find(|resource| id(resource) == asked.id);
         let found = found.ok_or_else(|| {
@@ -31,7 +29,7 @@ impl Resources for Api {
 
     async fn list(&self, request: Request<wire::ListRequest>) -> Result<Response<Self::ListStream>, Status> {
         let asked = request.get_ref();
-        let definition = allowed(&request, &asked.namespace, &asked.r#type)?;
+        let definition = self.allowed(&request, &asked.namespace, &asked.r#type)?;
         let all = self.look(|state| resources::list(state, self.boot.id, definition))?;
         let all = all.into_iter().map(|resource| Ok(wire::ListResponse { resource: Some(resource) }));
         Ok(Response::new(stream::iter(all).boxed()))
@@ -51,7 +49,7 @@ impl Resources for Api {
 
     async fn watch(&self, request: Request<wire::WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
         let asked = request.get_ref();
-        let definition = allowed(&request, &asked.namespace, &asked.r#type)?;
+        let definition = self.allowed(&request, &asked.namespace, &asked.r#type)?;
         let bootstrap = asked.options.is_some_and(|options| options.bootstrap_contents);
         Ok(Response::new(self.watch_stream(definition, asked.id.clone(), bootstrap)))
     }
@@ -61,22 +59,23 @@ fn id(resource: &wire::Resource) -> &str {
     resource.metadata.as_ref().map_or("", |metadata| &metadata.id)
 }
 
-/// The definition of a type, if this caller may read it there.
-fn allowed<T>(request: &Request<T>, namespace: &str, kind: &str) -> Result<&'static Definition, Status> {
-    let denied = |text: String| Err(Status::permission_denied(text));
-    let Some(definition) = resources::definition(kind) else {
-        return denied(format!("resource type {kind:?} is not supported"));
-    };
-    if !namespace.is_empty() && namespace != definition.namespace {
-        return denied(format!("namespace {namespace:?} is not supported"));
-    }
-    let admin = request.extensions().get::<Caller>().is_some_and(|caller| caller.roles.is_admin());
-    if definition.sensitive && !admin { denied("not authorized".into()) } else { Ok(definition) }
-}
-
 type Seen = BTreeMap<String, wire::Resource>;
 
 impl Api {
+    /// The definition of a type, if this caller may read it there.
+    fn allowed<T>(&self, request: &Request<T>, namespace: &str, kind: &str) -> Result<&'static Definition, Status> {
+        let denied = |text: String| Err(Status::permission_denied(text));
+        let minor = self.look(|state| node(state, self.boot.id).map_or(0, |node| config::minor(&node.system.talos)))?;
+        let Some(definition) = resources::definition(kind, minor) else {
+            return denied(format!("resource type {kind:?} is not supported"));
+        };
+        if !namespace.is_empty() && namespace != definition.namespace {
+            return denied(format!("namespace {namespace:?} is not supported"));
+        }
+        let admin = request.extensions().get::<Caller>().is_some_and(|caller| caller.roles.is_admin());
+        if definition.sensitive && !admin { denied("not authorized".into()) } else { Ok(definition) }
+    }
+
     /// First an empty message, which clients wait for; then what is there; then what changes.
     fn watch_stream(
         &self,
@@ -86,6 +85,7 @@ impl Api {
     ) -> Answers<wire::WatchResponse> {
         let hello = stream::iter([Ok(wire::WatchResponse::default())]);
         let start = (self.clone(), Option::<Seen>::None, false);
+        let unflushed = self.boot.world.lies("talos-watch-unflushed");
         let changes = stream::unfold(start, move |(api, seen, over)| {
             let only = only.clone();
             async move {
@@ -96,7 +96,7 @@ impl Api {
                     let mut now = snapshot(state, &api, definition);
                     now.retain(|id, _| only.as_ref().is_none_or(|only| only == id));
                     let events = match &seen {
-                        None => first(&now, definition, only.as_deref(), bootstrap),
+                        None => first(&now, definition, only.as_deref(), bootstrap, unflushed),
                         Some(before) => difference(before, &now),
                     };
                     (seen.is_none() || !events.is_empty()).then_some((events, now))
@@ -122,7 +122,14 @@ fn event(kind: EventType, resource: Option<wire::Resource>, old: Option<wire::Re
 }
 
 /// By id: the resource as it is, or a tombstone. By kind: everything, if the contents were asked for.
-fn first(now: &Seen, definition: &Definition, only: Option<&str>, bootstrap: bool) -> Vec<wire::Event> {
+/// `unflushed` is a lie: the end of the contents is never told.
+fn first(
+    now: &Seen,
+    definition: &Definition,
+    only: Option<&str>,
+    bootstrap: bool,
+    unflushed: bool,
+) -> Vec<wire::Event> {
     if let Some(only) = only {
         let Some(resource) = now.get(only) else {
             let metadata = wire::Metadata {
@@ -142,7 +149,7 @@ fn first(now: &Seen, definition: &Definition, only: Option<&str>, bootstrap: boo
         return Vec::new();
     }
     let all = now.values().map(|resource| event(EventType::Created, Some(resource.clone()), None));
-    all.chain([event(EventType::Bootstrapped, None, None)]).collect()
+    all.chain((!unflushed).then(|| event(EventType::Bootstrapped, None, None))).collect()
 }
 
 fn difference(before: &Seen, now: &Seen) -> Vec<wire::Event> {
@@ -155,35 +162,6 @@ fn difference(before: &Seen, now: &Seen) -> Vec<wire::Event> {
     });
     let gone = before.iter().filter(|(id, _)| !now.contains_key(*id));
     changed.chain(gone.map(|(_, old)| event(EventType::Destroyed, Some(old.clone()), None))).collect()
-}
-
-#[tonic::async_trait]
-impl ClusterService for Api {
-    type HealthCheckStream = Answers<HealthCheckProgress>;
-
-    /// The first of upstream's checks, as they stand at the moment: etcd, then the machine's own conditions.
-    async fn health_check(
-        &self,
-        _request: Request<HealthCheckRequest>,
-    ) -> Result<Response<Self::HealthCheckStream>, Status> {
-        self.needs_control_plane("health check")?;
-        let (etcd, unmet) = self.look(|state| {
-            let etcd = etcd::of(state, self.boot.id).is_some_and(|(cluster, _)| cluster.has_quorum());
-            (etcd, node(state, self.boot.id).map(super::super::services::unmet).unwrap_or_default())
-        })?;
-        let say = |message: String| Ok(HealthCheckProgress { metadata: None, message });
-        let mut lines = vec![say("waiting for etcd to be healthy: ...".into())];
-        if etcd {
-            lines.push(say("waiting for etcd to be healthy: OK".into()));
-            lines.push(say("waiting for all nodes to finish boot sequence: ...".into()));
-        }
-        match unmet.first() {
-            _ if !etcd => lines.push(Err(Status::deadline_exceeded("service \"etcd\" not in expected state"))),
-            Some((name, reason)) => lines.push(Err(Status::deadline_exceeded(format!("{name}: {reason}")))),
-            None => lines.push(say("waiting for all nodes to finish boot sequence: OK".into())),
-        }
-        Ok(Response::new(stream::iter(lines).boxed()))
-    }
 }
 
 #[tonic::async_trait]

@@ -1,5 +1,8 @@
 //! The etcd calls of the machine API.
 
+mod bolt;
+mod snapshot;
+
 use super::super::proto::common::Data;
 use super::super::proto::machine as wire;
 use super::super::{etcd, node_mut, power};
@@ -31,15 +34,13 @@ impl Api {
     }
 
     pub(super) fn member_list(&self) -> Result<wire::EtcdMemberListResponse, Status> {
-        self.cluster("etcd", |cluster, _| {
+        let nameless = self.boot.world.lies("talos-etcd-nameless");
+        self.cluster("member list", |cluster, _| {
             let members = cluster.members.iter().map(|(id, member)| {
-                let host = match member.address {
-                    std::net::IpAddr::V6(address) => format!("[{address}]"),
-                    std::net::IpAddr::V4(address) => address.to_string(),
-                };
+                let host = member.url_host();
                 wire::EtcdMember {
                     id: *id,
-                    hostname: member.hostname.clone(),
+                    hostname: if nameless { String::new() } else { member.hostname.clone() },
                     peer_urls: vec![format!("https://{host}:2380")],
                     client_urls: vec![format!("https://{host}:2379")],
                     is_learner: member.learner,
@@ -52,7 +53,7 @@ impl Api {
 
     pub(super) fn member_status(&self) -> Result<wire::EtcdStatusResponse, Status> {
         let now_ms = self.boot.world.now().as_millisecond();
-        self.cluster("etcd", |cluster, membership| {
+        self.cluster("etcd status", |cluster, membership| {
             // Leases and heartbeats move the index on by about two a second.
             let raft_index = u64::try_from(now_ms / 500).unwrap_or(0) % 10_000_000;
             let status = wire::EtcdMemberStatus {
@@ -74,10 +75,21 @@ impl Api {
         })
     }
 
+    /// Alarms, of which this world raises none; disarming them answers with those that were.
+    pub(super) fn alarms(&self, what: &str) -> Result<wire::EtcdAlarmResponse, Status> {
+        self.cluster(what, |_, _| ())?;
+        Ok(wire::EtcdAlarmResponse { messages: vec![wire::EtcdAlarm::default()] })
+    }
+
+    pub(super) fn defragment(&self) -> Result<wire::EtcdDefragmentResponse, Status> {
+        self.cluster("etcd defragment", |_, _| ())?;
+        Ok(wire::EtcdDefragmentResponse { messages: vec![wire::EtcdDefragment::default()] })
+    }
+
     /// Meant for members whose machine is gone; one that still runs stops.
     pub(super) fn remove_member(&self, member: u64) -> Result<(), Status> {
-        let gone = self.change("etcd", |cluster, _| cluster.remove(member))?;
-        let gone = gone.ok_or_else(|| Status::not_found(format!("member {member:016x} not found")))?;
+        let gone = self.change("etcd remove member", |cluster, _| cluster.remove(member))?;
+        let gone = gone.ok_or_else(|| Status::not_found("etcdserver: member not found"))?;
         self.look(|state| {
             let now = state.now();
             if let Some(node) = node_mut(state, gone.machine) {
@@ -90,7 +102,7 @@ impl Api {
     }
 
     pub(super) fn leave_cluster(&self) -> Result<(), Status> {
-        let last = self.change("etcd", |cluster, _| cluster.members.len() < 2)?;
+        let last = self.change("etcd leave", |cluster, _| cluster.members.len() < 2)?;
         if last {
             return Err(Status::unknown("etcdserver: re-configuration failed due to not enough started members"));
         }
@@ -99,26 +111,19 @@ impl Api {
 
     /// The new leader's host name; empty if this member does not lead, or nobody else can.
     pub(super) fn forfeit_leadership(&self) -> Result<String, Status> {
-        self.change("etcd", |cluster, membership| {
+        self.change("etcd forfeit leadership", |cluster, membership| {
             if cluster.leader == membership.member { cluster.forfeit().unwrap_or_default() } else { String::new() }
         })
     }
 
-    /// Pages, and a SHA-256 behind them, as etcd's own snapshots end.
+    /// The member's database, and a SHA-256 behind it.
     pub(super) fn snapshot(&self) -> Result<Answers<Data>, Status> {
-        let seed = self.cluster("etcd", |cluster, membership| format!("{} {}", membership.cluster, cluster.term))?;
-        let mut pages = vec![0_u8; 32 << 10];
-        // bbolt's magic stands in both meta pages, 16 bytes after each page's start.
-        for page in [0, 4096] {
-            if let Some(place) = pages.get_mut(page + 16..page + 20) {
-                place.copy_from_slice(&0xED0C_DAED_u32.to_le_bytes());
-            }
+        let buckets = self.cluster("etcd snapshot", snapshot::buckets)?;
+        let mut database = bolt::database(buckets);
+        if !self.boot.world.lies("talos-snapshot-bare") {
+            let digest = sha2::Sha256::digest(&database);
+            database.extend_from_slice(&digest);
         }
-        if let Some(place) = pages.get_mut(8192..8192 + seed.len()) {
-            place.copy_from_slice(seed.as_bytes());
-        }
-        let digest = sha2::Sha256::digest(&pages);
-        pages.extend_from_slice(&digest);
-        Ok(streams::once(pages))
+        Ok(streams::in_pieces(&database))
     }
 }

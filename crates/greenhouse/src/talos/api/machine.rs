@@ -34,12 +34,36 @@ impl MachineService for Api {
         Ok(Response::new(wire::BootstrapResponse { messages: vec![wire::Bootstrap::default()] }))
     }
 
+    async fn cpu_freq_stats(&self, _request: Request<()>) -> Reply<wire::CpuFreqStatsResponse> {
+        self.frequencies().map(Response::new)
+    }
+
+    async fn cpu_info(&self, _request: Request<()>) -> Reply<wire::CpuInfoResponse> {
+        self.processors().map(Response::new)
+    }
+
+    async fn disk_stats(&self, _request: Request<()>) -> Reply<wire::DiskStatsResponse> {
+        self.disk_load().map(Response::new)
+    }
+
     async fn dmesg(&self, request: Request<wire::DmesgRequest>) -> Reply<Self::DmesgStream> {
         self.kernel_log(request.get_ref().follow).map(Response::new)
     }
 
     async fn events(&self, request: Request<wire::EventsRequest>) -> Reply<Self::EventsStream> {
         self.event_stream(request.get_ref()).map(Response::new)
+    }
+
+    async fn etcd_alarm_disarm(&self, _request: Request<()>) -> Reply<wire::EtcdAlarmResponse> {
+        self.alarms("etcd alarm disarm").map(Response::new)
+    }
+
+    async fn etcd_alarm_list(&self, _request: Request<()>) -> Reply<wire::EtcdAlarmResponse> {
+        self.alarms("etcd alarm list").map(Response::new)
+    }
+
+    async fn etcd_defragment(&self, _request: Request<()>) -> Reply<wire::EtcdDefragmentResponse> {
+        self.defragment().map(Response::new)
     }
 
     async fn etcd_member_list(
@@ -76,6 +100,13 @@ impl MachineService for Api {
         self.member_status().map(Response::new)
     }
 
+    async fn generate_client_configuration(
+        &self,
+        request: Request<wire::GenerateClientConfigurationRequest>,
+    ) -> Reply<wire::GenerateClientConfigurationResponse> {
+        self.client_configuration(request.get_ref()).map(Response::new)
+    }
+
     async fn hostname(&self, _request: Request<()>) -> Reply<wire::HostnameResponse> {
         self.host_name().map(Response::new)
     }
@@ -85,8 +116,7 @@ impl MachineService for Api {
     }
 
     async fn load_avg(&self, _request: Request<()>) -> Reply<wire::LoadAvgResponse> {
-        let messages = vec![wire::LoadAvg { metadata: None, load1: 0.3, load5: 0.2, load15: 0.1 }];
-        Ok(Response::new(wire::LoadAvgResponse { messages }))
+        self.load_average().map(Response::new)
     }
 
     async fn logs(&self, request: Request<wire::LogsRequest>) -> Reply<Self::LogsStream> {
@@ -95,6 +125,14 @@ impl MachineService for Api {
 
     async fn memory(&self, _request: Request<()>) -> Reply<wire::MemoryResponse> {
         self.memory_info().map(Response::new)
+    }
+
+    async fn network_device_stats(&self, _request: Request<()>) -> Reply<wire::NetworkDeviceStatsResponse> {
+        self.network_load().map(Response::new)
+    }
+
+    async fn processes(&self, _request: Request<()>) -> Reply<wire::ProcessesResponse> {
+        self.process_list().map(Response::new)
     }
 
     async fn read(&self, request: Request<wire::ReadRequest>) -> Reply<Self::ReadStream> {

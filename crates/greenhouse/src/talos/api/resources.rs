@@ -1,7 +1,9 @@
 //! Which resources there are, and what each says: both in YAML (talosctl prints it) and in binary (typed clients).
 
+mod links;
 mod machine;
 mod network;
+mod table;
 
 use super::super::proto::cosi as wire;
 use super::super::proto::resources as spec;
@@ -9,6 +11,7 @@ use super::super::{Node, config, node, services};
 use crate::world::State;
 use serde_json::{Value, json};
 use std::net::IpAddr;
+use table::DEFINITIONS;
 
 /// One type of resource.
 pub(super) struct Definition {
@@ -21,10 +24,12 @@ pub(super) struct Definition {
     columns: &'static [(&'static str, &'static str)],
     /// For admins only.
     pub sensitive: bool,
+    /// The first minor version of Talos that has the type.
+    since_minor: u32,
     list: fn(&State, u64) -> Vec<Found>,
 }
 
-/// A resource: id, version, YAML (as JSON, which is YAML), binary.
+/// A resource: id, version, what its YAML says, binary.
 struct Found {
     id: String,
     version: u64,
@@ -38,185 +43,15 @@ impl Found {
     }
 }
 
-const fn public(
-    kind: &'static str,
-    namespace: &'static str,
-    display: &'static str,
-    aliases: &'static [&'static str],
-    columns: &'static [(&'static str, &'static str)],
-    list: fn(&State, u64) -> Vec<Found>,
-) -> Definition {
-    Definition { kind, namespace, display, aliases, columns, sensitive: false, list }
+/// The definition of a type, whatever its case, on a node of this minor version of Talos.
+pub(super) fn definition(kind: &str, minor: u32) -> Option<&'static Definition> {
+    DEFINITIONS.iter().find(|definition| definition.kind.eq_ignore_ascii_case(kind) && definition.since_minor <= minor)
 }
 
-static DEFINITIONS: &[Definition] = &[
-    public(
-        "ResourceDefinitions.meta.cosi.dev",
-        "meta",
-        "ResourceDefinition",
-        &["api-resources", "crd", "crds", "rd", "rds"],
-        &[("Aliases", "{.aliases[:]}")],
-        definitions,
-    ),
-    public(
-        "Members.cluster.talos.dev",
-        "cluster",
-        "Member",
-        &[],
-        &[
-            ("Hostname", "{.hostname}"),
-            ("Machine Type", "{.machineType}"),
-            ("OS", "{.operatingSystem}"),
-            ("Addresses", "{.addresses}"),
-        ],
-        machine::members,
-    ),
-    public(
-        "Infos.cluster.talos.dev",
-        "cluster",
-        "Info",
-        &[],
-        &[("Cluster ID", "{.clusterId}"), ("Cluster Name", "{.clusterName}")],
-        machine::cluster_info,
-    ),
-    public(
-        "MachineStatuses.runtime.talos.dev",
-        "runtime",
-        "MachineStatus",
-        &["ms"],
-        &[("Stage", "{.stage}"), ("Ready", "{.status.ready}")],
-        machine::machine_status,
-    ),
-    Definition {
-        kind: "MachineConfigs.config.talos.dev",
-        namespace: "config",
-        display: "MachineConfig",
-        aliases: &["mc", "mcs"],
-        columns: &[],
-        sensitive: true,
-        list: machine::machine_configs,
-    },
-    public(
-        "MachineTypes.config.talos.dev",
-        "config",
-        "MachineType",
-        &["mt", "mts"],
-        &[("Type", "{@}")],
-        machine::machine_type,
-    ),
-    public(
-        "Services.v1alpha1.talos.dev",
-        "runtime",
-        "Service",
-        &["svc"],
-        &[("Running", "{.running}"), ("Healthy", "{.healthy}"), ("Health Unknown", "{.unknown}")],
-        machine::all_services,
-    ),
-    public(
-        "NodeAddresses.net.talos.dev",
-        "network",
-        "NodeAddress",
-        &["na", "nas"],
-        &[("Addresses", "{.addresses}"), ("SortAlgorithm", "{.sortAlgorithm}")],
-        network::node_addresses,
-    ),
-    public(
-        "HostnameStatuses.net.talos.dev",
-        "network",
-        "HostnameStatus",
-        &["hostname"],
-        &[("Hostname", "{.hostname}"), ("Domainname", "{.domainname}")],
-        network::hostname,
-    ),
-    public(
-        "NetworkStatuses.net.talos.dev",
-        "network",
-        "NetworkStatus",
-        &["netstatus", "netstatuses"],
-        &[("Address", "{.addressReady}"), ("Connectivity", "{.connectivityReady}")],
-        network::network_status,
-    ),
-    public(
-        "EtcdMembers.etcd.talos.dev",
-        "etcd",
-        "EtcdMember",
-        &["em", "ems"],
-        &[("Member ID", "{.memberID}")],
-        network::etcd_member,
-    ),
-    public(
-        "Diagnostics.runtime.talos.dev",
-        "runtime",
-        "Diagnostic",
-        &[],
-        &[("Message", "{.message}")],
-        network::diagnostics,
-    ),
-    public("BootIDs.runtime.talos.dev", "runtime", "BootID", &[], &[("Boot ID", "{.bootID}")], machine::boot_id),
-    public("Versions.runtime.talos.dev", "runtime", "Version", &[], &[("Version", "{.version}")], machine::version),
-    public(
-        "SecurityStates.talos.dev",
-        "runtime",
-        "SecurityState",
-        &[],
-        &[("SecureBoot", "{.secureBoot}")],
-        machine::security_state,
-    ),
-    public(
-        "PlatformMetadatas.talos.dev",
-        "runtime",
-        "PlatformMetadata",
-        &[],
-        &[("Platform", "{.platform}"), ("Hostname", "{.hostname}")],
-        machine::platform,
-    ),
-    public(
-        "ExtensionStatuses.runtime.talos.dev",
-        "runtime",
-        "ExtensionStatus",
-        &["extensions"],
-        &[("Name", "{.metadata.name}"), ("Version", "{.metadata.version}")],
-        machine::extensions,
-    ),
-    public(
-        "ImageFactorySchematics.runtime.talos.dev",
-        "runtime",
-        "ImageFactorySchematic",
-        &["schematic"],
-        &[("Schematic ID", "{.schematicId}")],
-        machine::schematic,
-    ),
-    public("Nodenames.kubernetes.talos.dev", "k8s", "Nodename", &[], &[("Nodename", "{.nodename}")], network::nodename),
-    public(
-        "NodeStatuses.kubernetes.talos.dev",
-        "k8s",
-        "NodeStatus",
-        &[],
-        &[("Ready", "{.nodeReady}"), ("Unschedulable", "{.unschedulable}")],
-        network::node_status,
-    ),
-    public(
-        "StaticPodStatuses.kubernetes.talos.dev",
-        "k8s",
-        "StaticPodStatus",
-        &["podstatus"],
-        &[("Ready", "{.status.conditions[?(@.type==\"Ready\")].status}")],
-        network::static_pods,
-    ),
-    public(
-        "VolumeStatuses.block.talos.dev",
-        "runtime",
-        "VolumeStatus",
-        &["vs"],
-        &[("Type", "{.type}"), ("Phase", "{.phase}"), ("Location", "{.location}"), ("Size", "{.prettySize}")],
-        machine::volumes,
-    ),
-    public("SystemDisks.block.talos.dev", "runtime", "SystemDisk", &[], &[("Disk", "{.diskID}")], machine::system_disk),
-];
-
-/// The definition of a type, whatever its case.
-pub(super) fn definition(kind: &str) -> Option<&'static Definition> {
-    DEFINITIONS.iter().find(|definition| definition.kind.eq_ignore_ascii_case(kind))
+/// The first problem that the node itself reports.
+pub(super) fn has_diagnostics(state: &State, id: u64) -> Option<String> {
+    let found = network::diagnostics(state, id).into_iter().next()?;
+    Some(found.yaml.pointer("/message")?.as_str()?.to_owned())
 }
 
 /// Every resource of a type on this node.
@@ -234,46 +69,67 @@ pub(super) fn list(state: &State, id: u64, definition: &'static Definition) -> V
                 phase: "running".into(),
                 created,
                 updated: created,
+                annotations: definition.annotations(),
             }),
-            spec: Some(wire::Spec { proto_spec: found.proto, yaml_spec: found.yaml.to_string() }),
+            spec: Some(wire::Spec { proto_spec: found.proto, yaml_spec: text(&found.yaml) }),
         })
         .collect()
 }
 
-fn definitions(_: &State, _: u64) -> Vec<Found> {
-    let each = DEFINITIONS.iter().map(|definition| {
-        let lower = definition.kind.to_lowercase();
-        let plural = lower.split('.').next().unwrap_or_default().to_owned();
-        // `members`, `members.cluster`, `members.cluster.talos`, and the singular.
-        let dots = lower.match_indices('.').map(|(at, _)| lower.get(..at).unwrap_or_default().to_owned());
-        let own = definition.aliases.iter().map(|alias| (*alias).to_owned());
-        let singular = definition.display.to_lowercase();
-        let mut all: Vec<String> = dots.chain(own).chain([singular, plural]).collect();
-        all.sort_unstable();
-        all.dedup();
+/// The definitions themselves, as resources: clients find types and their short names among them.
+fn definitions(state: &State, id: u64) -> Vec<Found> {
+    let minor = node(state, id).map_or(0, |node| config::minor(&node.system.talos));
+    DEFINITIONS.iter().filter(|definition| definition.since_minor <= minor).map(Definition::found).collect()
+}
+
+impl Definition {
+    /// By this one clients know that the spec is the configuration's text, and not the configuration.
+    fn annotations(&self) -> std::collections::BTreeMap<String, String> {
+        let text = (self.kind == "MachineConfigs.config.talos.dev").then(|| ("talos.dev/yaml-spec".into(), "1".into()));
+        text.into_iter().collect()
+    }
+
+    /// Display name and aliases are made of the type as COSI makes them (`pkg/resource/meta/spec`).
+    fn found(&self) -> Found {
+        let (name, suffix) = self.kind.split_once('.').unwrap_or((self.kind, ""));
+        let name_lower = name.to_lowercase();
+        let mut aliases: Vec<String> = self.aliases.iter().map(|alias| (*alias).to_owned()).collect();
+        aliases.push(self.display.to_lowercase());
+        let initials: String = name.chars().filter(char::is_ascii_uppercase).collect();
+        if initials.len() > 1 {
+            aliases.push(initials.to_lowercase());
+            if !initials.ends_with('S') {
+                aliases.push(format!("{}s", initials.to_lowercase()));
+            }
+        }
+        // `members`, `members.cluster`, `members.cluster.talos`.
+        let dots = suffix.match_indices('.').map(|(at, _)| suffix.get(..at).unwrap_or_default());
+        let dotted = dots.map(|part| format!("{name_lower}.{part}"));
+        let all: Vec<String> = [name_lower.clone()].into_iter().chain(dotted).chain(aliases.iter().cloned()).collect();
         let columns: Vec<Value> =
-            definition.columns.iter().map(|(name, path)| json!({"name": name, "jsonPath": path})).collect();
-        let yaml = json!({
-            "type": definition.kind, "displayType": definition.display, "defaultNamespace": definition.namespace,
-            "aliases": all, "allAliases": all, "printColumns": columns,
-            "sensitivity": if definition.sensitive { "sensitive" } else { "" },
+            self.columns.iter().map(|(name, path)| json!({"name": name, "jsonPath": path})).collect();
+        let mut yaml = json!({
+            "type": self.kind, "displayType": self.display, "defaultNamespace": self.namespace,
+            "aliases": aliases, "allAliases": all, "printColumns": columns,
         });
+        if let Some(fields) = yaml.as_object_mut().filter(|_| self.sensitive) {
+            fields.insert("sensitivity".into(), "sensitive".into());
+        }
+        let print_columns = self
+            .columns
+            .iter()
+            .map(|(name, path)| spec::PrintColumn { name: (*name).into(), json_path: (*path).into() });
         let proto = spec::ResourceDefinition {
-            resource_type: definition.kind.into(),
-            display_type: definition.display.into(),
-            default_namespace: definition.namespace.into(),
-            aliases: all.clone(),
+            resource_type: self.kind.into(),
+            display_type: self.display.into(),
+            default_namespace: self.namespace.into(),
+            aliases,
             all_aliases: all,
-            print_columns: definition
-                .columns
-                .iter()
-                .map(|(name, path)| spec::PrintColumn { name: (*name).into(), json_path: (*path).into() })
-                .collect(),
-            sensitivity: i32::from(definition.sensitive),
+            print_columns: print_columns.collect(),
+            sensitivity: i32::from(self.sensitive),
         };
-        Found::new(lower, yaml, &proto)
-    });
-    each.collect()
+        Found::new(self.kind.to_lowercase(), yaml, &proto)
+    }
 }
 
 fn octets(address: IpAddr) -> Vec<u8> {
@@ -281,6 +137,30 @@ fn octets(address: IpAddr) -> Vec<u8> {
         IpAddr::V4(address) => address.octets().to_vec(),
         IpAddr::V6(address) => address.octets().to_vec(),
     }
+}
+
+/// A spec as the API writes it; JSON, which is YAML too, for what cannot be written otherwise.
+fn text(spec: &Value) -> String {
+    serde_saphyr::to_string(spec).unwrap_or_else(|_| spec.to_string())
+}
+
+/// JSON as protobuf's own `Struct`.
+fn structure(value: &Value) -> prost_types::Struct {
+    let fields = value.as_object().into_iter().flatten();
+    prost_types::Struct { fields: fields.map(|(key, value)| (key.clone(), any(value))).collect() }
+}
+
+fn any(value: &Value) -> prost_types::Value {
+    use prost_types::value::Kind;
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(flag) => Kind::BoolValue(*flag),
+        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or_default()),
+        Value::String(text) => Kind::StringValue(text.clone()),
+        Value::Array(items) => Kind::ListValue(prost_types::ListValue { values: items.iter().map(any).collect() }),
+        Value::Object(_) => Kind::StructValue(structure(value)),
+    };
+    prost_types::Value { kind: Some(kind) }
 }
 
 fn configured(state: &State, id: u64, make: impl FnOnce(&Node, &config::Complete) -> Found) -> Vec<Found> {

@@ -17,8 +17,11 @@ const ADMIN: &str = "os:admin";
 const OPERATOR: &str = "os:operator";
 const READER: &str = "os:reader";
 const IMPERSONATOR: &str = "os:impersonator";
+const BACKUP: &str = "os:etcd:backup";
 
 const FOR_OPERATORS: &[&str] = &[
+    "/machine.MachineService/EtcdAlarmDisarm",
+    "/machine.MachineService/EtcdDefragment",
     "/machine.MachineService/Reboot",
     "/machine.MachineService/Shutdown",
     "/machine.MachineService/ServiceStart",
@@ -27,7 +30,11 @@ const FOR_OPERATORS: &[&str] = &[
     "/machine.ImageService/Pull",
 ];
 const FOR_READERS: &[&str] = &[
+    "/machine.MachineService/CPUFreqStats",
+    "/machine.MachineService/CPUInfo",
+    "/machine.MachineService/DiskStats",
     "/machine.MachineService/Dmesg",
+    "/machine.MachineService/EtcdAlarmList",
     "/machine.MachineService/Events",
     "/machine.MachineService/EtcdMemberList",
     "/machine.MachineService/EtcdStatus",
@@ -35,6 +42,8 @@ const FOR_READERS: &[&str] = &[
     "/machine.MachineService/LoadAvg",
     "/machine.MachineService/Logs",
     "/machine.MachineService/Memory",
+    "/machine.MachineService/NetworkDeviceStats",
+    "/machine.MachineService/Processes",
     "/machine.MachineService/ServiceList",
     "/machine.MachineService/SystemStat",
     "/machine.MachineService/Version",
@@ -43,15 +52,23 @@ const FOR_READERS: &[&str] = &[
     "/cosi.resource.State/Get",
     "/cosi.resource.State/List",
     "/cosi.resource.State/Watch",
-    // Refused by the handler, in its own words.
-    "/cosi.resource.State/Create",
-    "/cosi.resource.State/Update",
-    "/cosi.resource.State/Destroy",
+];
+
+/// What `os:etcd:backup` may do.
+const FOR_BACKUPS: &[&str] = &[
+    "/machine.MachineService/EtcdAlarmList",
+    "/machine.MachineService/EtcdMemberList",
+    "/machine.MachineService/EtcdSnapshot",
+    "/machine.MachineService/EtcdStatus",
 ];
 
 impl Roles {
     pub(super) fn has(&self, role: &str) -> bool {
         self.0.iter().any(|own| own == role)
+    }
+
+    pub(super) fn is_reader(&self) -> bool {
+        self.has(READER)
     }
 
     pub(super) fn is_admin(&self) -> bool {
@@ -63,7 +80,8 @@ impl Roles {
         self.is_admin()
             || self.has(OPERATOR) && (FOR_OPERATORS.contains(&path) || FOR_READERS.contains(&path))
             || self.has(READER) && FOR_READERS.contains(&path)
-            || path == "/machine.MachineService/EtcdSnapshot" && (self.has(OPERATOR) || self.has("os:etcd:backup"))
+            || self.has(BACKUP) && FOR_BACKUPS.contains(&path)
+            || self.has(OPERATOR) && path == "/machine.MachineService/EtcdSnapshot"
     }
 }
 
@@ -98,6 +116,7 @@ mod tests {
         assert!(may("os:operator", "Reboot") && !may("os:operator", "Reset"));
         assert!(may("os:reader", "Version") && !may("os:reader", "Reboot") && !may("os:reader", "SomethingNew"));
         assert!(may("os:etcd:backup", "EtcdSnapshot") && !may("os:reader", "EtcdSnapshot"));
+        assert!(may("os:etcd:backup", "EtcdStatus") && !may("os:etcd:backup", "Version"));
         assert!(!may("os:nobody", "Version"));
     }
 }

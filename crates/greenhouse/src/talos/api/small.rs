@@ -15,116 +15,108 @@ pub(super) enum Change {
     Restart,
 }
 
+impl Change {
+    fn allowed_for(self, service: &str) -> bool {
+        service.starts_with("ext-") || service == "kubelet" && self != Change::Stop
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Change::Start => "start",
+            Change::Stop => "stop",
+            Change::Restart => "restart",
+        }
+    }
+
+    fn done(self) -> &'static str {
+        match self {
+            Change::Start => "started",
+            Change::Stop => "stopped",
+            Change::Restart => "restarted",
+        }
+    }
+}
+
 impl Api {
     pub(super) fn version_info(&self) -> Result<wire::VersionResponse, Status> {
+        let old = self.boot.world.lies("talos-version-old");
         self.look(|state| {
             let arch = state.machines.get(&self.boot.id).map(|machine| machine.arch);
             let system = node(state, self.boot.id).map(|node| node.system.clone());
             let version = wire::VersionInfo {
-                tag: system.as_ref().map(|system| format!("v{}", system.talos)).unwrap_or_default(),
+                tag: match &system {
+                    Some(_) if old => "v1.13.0".into(),
+                    Some(system) => format!("v{}", system.talos),
+                    None => String::new(),
+                },
                 sha: "5f6a3c1e".into(),
                 built: "2026-11-11T12:00:00Z".into(),
                 go_version: "go1.26.8".into(),
                 os: "linux".into(),
                 arch: if arch == Some(Arch::Arm64) { "arm64" } else { "amd64" }.into(),
             };
+            let configured = node(state, self.boot.id).is_some_and(|node| node.complete().is_some());
             let name = system.map(|system| system.platform).unwrap_or_default();
             let mode = if name == "metal" { "metal" } else { "cloud" }.into();
             let message = wire::Version {
                 metadata: None,
                 version: Some(version),
                 platform: Some(wire::PlatformInfo { name, mode }),
-                features: Some(wire::FeaturesInfo { rbac: true }),
+                // Roles come with a configuration.
+                features: configured.then_some(wire::FeaturesInfo { rbac: true }),
             };
             wire::VersionResponse { messages: vec![message] }
         })
     }
 
     pub(super) fn services(&self) -> Result<wire::ServiceListResponse, Status> {
-        self.look(|state| {
-            let services = node(state, self.boot.id)
-                .map(|node| node.services.iter().map(|(id, service)| service.info(id)).collect())
-                .unwrap_or_default();
-            wire::ServiceListResponse { messages: vec![wire::ServiceList { metadata: None, services }] }
-        })
+        let kept = |id: &str| id != "kubelet" || !self.boot.world.lies("talos-service-missing");
+        let services = self.look(|state| {
+            let here = node(state, self.boot.id).into_iter();
+            here.flat_map(|node| node.services.iter()).map(|(id, service)| service.info(id)).collect::<Vec<_>>()
+        })?;
+        let services = services.into_iter().filter(|service| kept(&service.id)).collect();
+        Ok(wire::ServiceListResponse { messages: vec![wire::ServiceList { metadata: None, services }] })
     }
 
-    /// Services that Talos itself needs cannot be stopped.
+    /// Extensions may be started, stopped and restarted; the kubelet may not be stopped, and nothing else at all
+    /// (`APIStartAllowed` and its kin). Starting what runs, and stopping what does not, is no error.
     pub(super) fn change_service(&self, id: &str, change: Change) -> Result<wire::ServiceChangeResponse, Status> {
-        let mine = ["kubelet", "etcd", "apid", "trustd", "cri"].contains(&id) || id.starts_with("ext-");
-        self.look(|state| {
+        let known = self.look(|state| {
             let now = state.now();
             let node = node_mut(state, self.boot.id)?;
-            node.services.get(id)?;
-            if !mine || (change != Change::Restart && !["kubelet"].contains(&id) && !id.starts_with("ext-")) {
-                return Some(Err(Status::failed_precondition(format!(
-                    "service {id:?} doesn't support {} operation via API",
-                    match change {
-                        Change::Start => "start",
-                        Change::Stop => "stop",
-                        Change::Restart => "restart",
-                    }
-                ))));
+            let runs = node.services.get(id)?.state == "Running";
+            let change = if change == Change::Restart && !runs { Change::Start } else { change };
+            let idle = matches!((change, runs), (Change::Start, true) | (Change::Stop, false));
+            if !idle && !change.allowed_for(id) {
+                return Some(Err(change.word()));
             }
-            let resp = match change {
-                Change::Start => {
-                    node.service(id, "Running", "Started by request", now);
-                    node.healthy(id, Ok(()), now);
-                    format!("Service {id:?} started")
-                }
-                Change::Stop => {
-                    node.service(id, "Finished", "Service finished successfully", now);
-                    format!("Service {id:?} stopped")
-                }
-                Change::Restart => {
-                    node.service(id, "Finished", "Service finished successfully", now);
-                    node.service(id, "Running", "Started by request", now);
-                    node.healthy(id, Ok(()), now);
-                    format!("Service {id:?} restarted")
-                }
-            };
+            if !idle && change != Change::Start {
+                node.service(id, "Stopping", &format!("Sending SIGTERM to task {id}"), now);
+                node.service(id, "Finished", "Service finished successfully", now);
+            }
+            if !idle && change != Change::Stop {
+                node.service(id, "Starting", "Starting service", now);
+                node.service(id, "Running", &format!("Started task {id}"), now);
+                node.healthy(id, Ok(()), now);
+            }
             node.touch();
-            Some(Ok(wire::ServiceChangeResponse { messages: vec![wire::ServiceChange { metadata: None, resp }] }))
-        })?
-        .ok_or_else(|| Status::not_found(format!("service {id:?} is not registered")))?
+            Some(Ok(()))
+        })?;
+        match known {
+            None => Err(Status::unknown(format!("service {id:?} not defined"))),
+            Some(Err(word)) => Err(Status::unknown(format!("service {id:?} doesn't support {word} operation via API"))),
+            Some(Ok(())) => {
+                let resp = format!("Service {id:?} {}", change.done());
+                Ok(wire::ServiceChangeResponse { messages: vec![wire::ServiceChange { metadata: None, resp }] })
+            }
+        }
     }
 
     pub(super) fn host_name(&self) -> Result<wire::HostnameResponse, Status> {
         self.look(|state| {
             let hostname = node(state, self.boot.id).map(|node| node.hostname.clone()).unwrap_or_default();
             wire::HostnameResponse { messages: vec![wire::Hostname { metadata: None, hostname }] }
-        })
-    }
-
-    pub(super) fn memory_info(&self) -> Result<wire::MemoryResponse, Status> {
-        self.look(|state| {
-            let mib = state.machines.get(&self.boot.id).map_or(0, |machine| machine.memory_mib);
-            // In KiB, as /proc/meminfo; the kernel keeps a little for itself.
-            let memtotal = mib * 1024 * 97 / 100;
-            let info = wire::MemInfo {
-                memtotal,
-                memfree: memtotal / 2,
-                memavailable: memtotal * 7 / 10,
-                buffers: memtotal / 100,
-                cached: memtotal / 5,
-            };
-            wire::MemoryResponse { messages: vec![wire::Memory { metadata: None, meminfo: Some(info) }] }
-        })
-    }
-
-    pub(super) fn system_info(&self) -> Result<wire::SystemStatResponse, Status> {
-        self.look(|state| {
-            let cores = state.machines.get(&self.boot.id).map_or(1, |machine| machine.cores);
-            let boot_time = node(state, self.boot.id).map_or(0, |node| node.started.as_second());
-            let idle = wire::CpuStat { user: 100.0, nice: 0.0, system: 50.0, idle: 10_000.0 };
-            let message = wire::SystemStat {
-                metadata: None,
-                boot_time: u64::try_from(boot_time).unwrap_or(0),
-                cpu_total: Some(idle),
-                cpu: (0..cores).map(|_| idle).collect(),
-                process_running: 1,
-            };
-            wire::SystemStatResponse { messages: vec![message] }
         })
     }
 
@@ -146,8 +138,11 @@ impl Api {
     pub(super) fn begin_reset(&self, request: &wire::ResetRequest) -> Result<String, Status> {
         let named = |label: &str| request.system_partitions_to_wipe.iter().any(|part| part.label == label && part.wipe);
         for part in &request.system_partitions_to_wipe {
-            if !["STATE", "EPHEMERAL", "META", "BOOT", "EFI", "BIOS"].contains(&part.label.as_str()) {
-                return Err(Status::invalid_argument(format!("label {:?}: no such partition", part.label)));
+            if !["STATE", "EPHEMERAL", "META"].contains(&part.label.as_str()) {
+                return Err(Status::unknown(format!(
+                    "failed to get volume status with label {label:?}: resource VolumeStatuses.block.talos.dev(runtime/{label}@undefined) doesn't exist",
+                    label = part.label
+                )));
             }
         }
         let user_disks_only = request.mode() == wire::reset_request::WipeMode::UserDisks;
@@ -178,22 +173,30 @@ impl Api {
         self.begin(Sequence::Reboot).map(drop)
     }
 
-    /// `machine.MachineService/Bootstrap`: only sets going what `etcd` waits for.
+    /// `machine.MachineService/Bootstrap`: only sets going what `etcd` waits for. Checks in Talos's order.
     pub(super) fn bootstrap_etcd(&self, recover: bool) -> Result<(), Status> {
+        let cri = self.look(|state| {
+            let node = node(state, self.boot.id);
+            node.is_some_and(|node| node.services.runs("cri") && node.stage != Stage::Rebooting)
+        })?;
+        if !cri {
+            return Err(Status::failed_precondition("bootstrap is not available yet"));
+        }
+        if !self.boot.world.lies("talos-bootstrap-worker") {
+            self.needs_control_plane("bootstrap")?;
+        }
+        let twice = self.boot.world.lies("talos-bootstrap-twice");
         let answer = self.look(|state| {
             let kept = state.talos.disks.get(&self.boot.id).and_then(|disk| disk.etcd).is_some();
             let node = node_mut(state, self.boot.id).ok_or_else(|| Status::unavailable("connection reset"))?;
+            if kept {
+                return if twice { Ok(()) } else { Err(Status::already_exists("etcd data directory is not empty")) };
+            }
             if !node.is_control_plane() {
-                return Err(Status::unimplemented("bootstrap can only be performed on a control plane node"));
+                return Ok(());
             }
             if !node.complete().is_some_and(etcd::has_authority) {
                 return Err(Status::invalid_argument("etcd CA is not set in the machine config"));
-            }
-            if kept {
-                return Err(Status::already_exists("etcd data directory is not empty"));
-            }
-            if !node.services.runs("cri") || node.stage == Stage::Rebooting {
-                return Err(Status::failed_precondition("bootstrap is not available yet"));
             }
             if recover {
                 return Err(Status::failed_precondition("etcd snapshot was not uploaded"));

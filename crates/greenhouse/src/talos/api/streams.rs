@@ -1,18 +1,12 @@
-//! Streams: logs, kernel log, events, files, the admin's kubeconfig.
+//! Streams: logs, kernel log, events, files.
 
 use super::super::boot::Boot;
+use super::super::node;
 use super::super::proto::common::Data;
 use super::super::proto::machine as wire;
-use super::super::{config, node, pki};
 use super::{Answers, Api};
-use base64::Engine as _;
 use futures::stream::{self, StreamExt as _};
-use std::io::Write as _;
-use std::time::Duration;
 use tonic::Status;
-
-/// How long an admin's client certificate is good for (`cluster.adminKubeconfig.certLifetime`).
-const ADMIN_VALID: Duration = Duration::from_hours(24 * 365);
 
 impl Api {
     /// What the console shows is what the kernel log holds.
@@ -79,74 +73,6 @@ impl Api {
         let text = text.ok_or_else(|| Status::not_found(format!("stat {path}: no such file or directory")))?;
         Ok(once(text.into_bytes()))
     }
-
-    /// A gzipped tar with one file and, as in life, no trailer.
-    pub(super) fn admin_kubeconfig(&self) -> Result<Answers<Data>, Status> {
-        self.needs_control_plane("kubeconfig")?;
-        let complete = self.look(|state| node(state, self.boot.id).and_then(|node| node.complete().cloned()))?;
-        let complete = complete.ok_or_else(|| Status::failed_precondition("kubeconfig is not available yet"))?;
-        let wanted = pki::Wanted {
-            common_name: "admin",
-            organization: Some("system:masters"),
-            names: Vec::new(),
-            addresses: Vec::new(),
-            server: false,
-            valid: ADMIN_VALID,
-        };
-        let now = self.boot.world.now();
-        let mut rng = self.boot.world.rng(&format!("kubeconfig {} {}", self.boot.id, now.as_second()));
-        let issued = pki::issue(&complete.kube_ca, &wanted, &mut rng, now)
-            .ok_or_else(|| Status::internal("the Kubernetes CA cannot issue"))?;
-        let text = kubeconfig(&complete, &issued);
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        let packed = gzip.write_all(&tar("kubeconfig", text.as_bytes())).and_then(|()| gzip.finish());
-        packed.map(once).map_err(|error| Status::internal(error.to_string()))
-    }
-}
-
-fn kubeconfig(complete: &config::Complete, issued: &pki::Issued) -> String {
-    let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
-    let block = |label: &str, der: &[u8]| pem::encode(&pem::Pem::new(label, der.to_vec()));
-    let certificate = issued.chain.first().map(|der| block("CERTIFICATE", der)).unwrap_or_default();
-    let cluster = &complete.cluster_name;
-    let (host, port) = &complete.endpoint;
-    let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
-    format!(
-        "apiVersion: v1\nkind: Config\nclusters:\n- name: {cluster}\n  cluster:\n    server: https://{host}:{port}\n    \
-         certificate-authority-data: {}\nusers:\n- name: admin@{cluster}\n  user:\n    client-certificate-data: {}\n    \
-         client-key-data: {}\ncontexts:\n- context:\n    cluster: {cluster}\n    namespace: default\n    \
-         user: admin@{cluster}\n  name: admin@{cluster}\ncurrent-context: admin@{cluster}\n",
-        base64(complete.kube_ca.crt.as_deref().unwrap_or_default()),
-        base64(certificate.as_bytes()),
-        base64(block("PRIVATE KEY", &issued.key).as_bytes()),
-    )
-}
-
-/// One regular file in ustar format.
-fn tar(name: &str, content: &[u8]) -> Vec<u8> {
-    let mut header = [0_u8; 512];
-    let mut put = |at: usize, bytes: &[u8]| {
-        if let Some(place) = header.get_mut(at..at + bytes.len()) {
-            place.copy_from_slice(bytes);
-        }
-    };
-    put(0, name.as_bytes());
-    put(100, b"0000600\0");
-    put(108, b"0000000\0");
-    put(116, b"0000000\0");
-    put(124, format!("{:011o}\0", content.len()).as_bytes());
-    put(136, b"00000000000\0");
-    put(148, b"        ");
-    put(156, b"0");
-    put(257, b"ustar\x0000");
-    let sum: u32 = header.iter().map(|byte| u32::from(*byte)).sum();
-    if let Some(place) = header.get_mut(148..156) {
-        place.copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
-    }
-    let mut tar = header.to_vec();
-    tar.extend_from_slice(content);
-    tar.resize(tar.len().next_multiple_of(512), 0);
-    tar
 }
 
 fn data(line: &String) -> Data {
@@ -156,6 +82,12 @@ fn data(line: &String) -> Data {
 /// A stream of one piece.
 pub(super) fn once(bytes: Vec<u8>) -> Answers<Data> {
     stream::iter([Ok(Data { metadata: None, bytes })]).boxed()
+}
+
+/// A stream of pieces as large as Talos cuts its files into (`stream.NewChunker`).
+pub(super) fn in_pieces(bytes: &[u8]) -> Answers<Data> {
+    let pieces: Vec<_> = bytes.chunks(1024).map(|piece| Ok(Data { metadata: None, bytes: piece.to_vec() })).collect();
+    stream::iter(pieces).boxed()
 }
 
 fn lines(
@@ -207,22 +139,4 @@ pub(super) fn follow<T: Send + 'static>(
         Some((stream::iter(batch), at))
     });
     batches.flatten().boxed()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tar_header_carries_its_checksum() {
-        let tar = tar("kubeconfig", b"abc");
-        assert_eq!(tar.len(), 1024);
-        let sum: u32 = tar[..512]
-            .iter()
-            .enumerate()
-            .map(|(at, byte)| if (148..156).contains(&at) { 32 } else { u32::from(*byte) })
-            .sum();
-        assert_eq!(&tar[148..154], format!("{sum:06o}").as_bytes());
-        assert_eq!(&tar[124..135], b"00000000003");
-    }
 }

@@ -12,7 +12,7 @@ async fn a_control_plane_becomes_ready_after_bootstrap() {
     assert!(rig.ready(rose), "{}", rig.console(rose));
     let status = rig.resource(rose, "MachineStatuses.runtime.talos.dev", "machine").await.unwrap();
     let yaml = status.spec.unwrap().yaml_spec;
-    assert!(yaml.contains(r#""stage":"running""#) && yaml.contains(r#""ready":true"#), "{yaml}");
+    assert!(yaml.contains("stage: running") && yaml.contains("ready: true"), "{yaml}");
     let stages: Vec<_> =
         rig.greenhouse.stages().into_iter().filter(|stage| stage.subject == "rose").map(|stage| stage.name).collect();
     assert_eq!(stages, ["services", "etcd", "kubernetes-api", "kubelet", "node-ready"]);

@@ -76,7 +76,7 @@ async fn the_configuration_comes_back_as_it_was_applied_and_a_change_shows() {
     let rose = rig.control_plane().await;
     let text = Recipe::new("rose", true, ENDPOINT).text(&rig.secrets);
     let read = |resource: super::super::proto::cosi::Resource| {
-        serde_json::from_str::<String>(&resource.spec.unwrap().yaml_spec).unwrap()
+        serde_saphyr::from_str::<String>(&resource.spec.unwrap().yaml_spec).unwrap()
     };
     assert_eq!(read(rig.resource(rose, "MachineConfigs.config.talos.dev", "v1alpha1").await.unwrap()), text);
     let changed = text.replace("certSANs: [127.0.0.1]", "certSANs: [127.0.0.1, rose.example.com]");
@@ -101,8 +101,9 @@ async fn resources_can_be_read_by_those_who_may_and_never_written() {
     let secret = reader.list(list("MachineConfigs.config.talos.dev")).await.unwrap_err();
     assert_eq!(secret.code(), Code::PermissionDenied);
     assert_eq!(reader.list(list("Nosuch.talos.dev")).await.unwrap_err().code(), Code::PermissionDenied);
-    let written = reader.create(WriteRequest {}).await.unwrap_err();
-    assert_eq!(written.message(), "write access is not allowed");
+    assert_eq!(reader.create(WriteRequest {}).await.unwrap_err().message(), "not authorized");
+    let mut admin = StateClient::new(rig.channel(rose, Some(rig.secrets.os.client("os:admin"))));
+    assert_eq!(admin.create(WriteRequest {}).await.unwrap_err().message(), "write access is not allowed");
     let missing = rig.resource(rose, "Services.v1alpha1.talos.dev", "nosuch").await.unwrap_err();
     assert_eq!(missing.code(), Code::NotFound);
 }

@@ -16,7 +16,11 @@ pub(super) fn answers(answers: Vec<Answer>, streamed: bool) -> Response {
     use futures::stream::{self, StreamExt as _};
     if streamed {
         let parts = answers.into_iter().map(|(target, answer)| match answer {
-            Ok(answer) => renamed(target, answer.into_body()).boxed(),
+            // A call that is refused before its stream begins has its status among the headers.
+            Ok(answer) => match Status::from_header_map(answer.headers()).filter(|status| status.code() != Code::Ok) {
+                Some(refused) => stream::iter([frame(&failure(&target, &refused, true))]).boxed(),
+                None => renamed(target, answer.into_body()).boxed(),
+            },
             Err(status) => stream::iter([frame(&failure(&target, &status, true))]).boxed(),
         });
         let all = stream::select_all(parts).map(|bytes| Ok::<_, Status>(http_body::Frame::data(bytes)));

@@ -11,13 +11,16 @@ pub(super) fn members(state: &State, id: u64) -> Vec<Found> {
     let all = [id].into_iter().chain(others).filter_map(|member| {
         let there = node(state, member)?;
         let complete = there.complete()?;
-        let addresses = ports::all_addresses(state, member);
+        let homeless = state.lies.contains("talos-member-homeless");
+        let addresses = if homeless { Vec::new() } else { ports::all_addresses(state, member) };
         let system = format!("Talos (v{})", there.system.talos);
-        let yaml = json!({
+        let mut yaml = json!({
             "nodeId": format!("{member:032x}"), "addresses": addresses, "hostname": there.hostname,
             "machineType": machine_type_word(complete), "operatingSystem": system,
-            "controlPlane": complete.control_plane.then(|| json!({"port": 6443})),
         });
+        if let Some(fields) = yaml.as_object_mut().filter(|_| complete.control_plane) {
+            fields.insert("controlPlane".into(), json!({"port": 6443}));
+        }
         let proto = spec::Member {
             node_id: format!("{member:032x}"),
             addresses: addresses.iter().map(|address| spec::NetIp { ip: octets(*address) }).collect(),
@@ -90,20 +93,24 @@ pub(super) fn all_services(state: &State, id: u64) -> Vec<Found> {
 }
 
 pub(super) fn boot_id(state: &State, id: u64) -> Vec<Found> {
-    // Not in the 1.13 definitions; its binary form is a guess and left empty.
+    // Its binary form is not known here and left empty.
     single(state, id, |node| Found::new("bootid", json!({"bootID": node.boot_id}), &()))
 }
 
 pub(super) fn version(state: &State, id: u64) -> Vec<Found> {
     single(state, id, |node| {
         let version = format!("v{}", node.system.talos);
-        Found::new("version", json!({"version": version}), &spec::Version { version, name: "Talos".into() })
+        Found::new(
+            "version",
+            json!({"name": "Talos", "version": version}),
+            &spec::Version { version, name: "Talos".into() },
+        )
     })
 }
 
 pub(super) fn security_state(state: &State, id: u64) -> Vec<Found> {
     single(state, id, |_| {
-        let yaml = json!({"secureBoot": false, "seLinuxState": "enabled, permissive", "bootedWithUKI": true});
+        let yaml = json!({"secureBoot": false, "selinuxState": "enabled, permissive", "bootedWithUKI": true});
         Found::new(
             "securitystate",
             yaml,
@@ -138,7 +145,9 @@ pub(super) fn extensions(state: &State, id: u64) -> Vec<Found> {
     here.map(|(at, name)| {
         let short = name.rsplit('/').next().unwrap_or_default();
         let yaml = json!({"image": format!("{at}.squashfs"), "metadata": {"name": short, "version": "", "author": "Sidero Labs"}});
-        Found::new(at.to_string(), yaml, &())
+        let metadata = spec::ExtensionMetadata { name: short.into(), version: String::new(), author: "Sidero Labs".into() };
+        let proto = spec::ExtensionStatus { image: format!("{at}.squashfs"), metadata: Some(metadata) };
+        Found::new(at.to_string(), yaml, &proto)
     })
     .collect()
 }
@@ -150,17 +159,71 @@ pub(super) fn schematic(state: &State, id: u64) -> Vec<Found> {
 pub(super) fn volumes(state: &State, id: u64) -> Vec<Found> {
     let gib = state.machines.get(&id).map_or(0, |machine| machine.disk_gib);
     let formatted = node(state, id).is_some_and(|node| node.complete().is_some());
-    [("META", 1 << 20, "1.0 MB".to_owned()), ("STATE", 105 << 20, "105 MB".to_owned()), ("EPHEMERAL", gib << 30, format!("{gib} GB"))]
+    // Partitions as Talos's disk images number them: EFI, BIOS and BOOT come before these.
+    [("META", 4, 1 << 20, "1.0 MB".to_owned()), ("STATE", 5, 105 << 20, "105 MB".to_owned())]
         .into_iter()
+        .chain([("EPHEMERAL", 6, gib << 30, format!("{gib} GB"))])
         .filter(|(name, ..)| formatted || *name == "META")
-        .map(|(name, size, pretty_size)| {
-            let yaml = json!({"type": "partition", "phase": "ready", "location": "/dev/sda", "size": size, "prettySize": pretty_size});
-            let proto = spec::VolumeStatus { phase: 6, location: "/dev/sda".into(), size, pretty_size, r#type: 0 };
+        .map(|(name, number, size, pretty_size)| {
+            let location = format!("/dev/sda{number}");
+            let yaml = json!({
+                "phase": "ready", "type": "partition", "location": location, "parentLocation": "/dev/sda",
+                "partitionIndex": number, "size": size, "prettySize": pretty_size,
+            });
+            let parent_location = "/dev/sda".into();
+            let proto = spec::VolumeStatus {
+                phase: 6,
+                location,
+                parent_location,
+                partition_index: number,
+                size,
+                pretty_size,
+                r#type: 0,
+            };
             Found::new(name, yaml, &proto)
         })
         .collect()
 }
 
 pub(super) fn system_disk(_: &State, _: u64) -> Vec<Found> {
-    vec![Found::new("system-disk", json!({"diskID": "sda", "devPath": "/dev/sda"}), &())]
+    let proto = spec::SystemDisk { disk_id: "sda".into(), dev_path: "/dev/sda".into() };
+    vec![Found::new("system-disk", json!({"diskID": "sda", "devPath": "/dev/sda"}), &proto)]
+}
+
+pub(super) fn system_information(state: &State, id: u64) -> Vec<Found> {
+    let Some(machine) = state.machines.get(&id) else { return Vec::new() };
+    let (manufacturer, product_name) =
+        if machine.vendor == "oci" { ("QEMU", "KVM Virtual Machine") } else { ("Hetzner", "vServer") };
+    let (version, serial_number) = ("20171111".to_owned(), machine.vendor_id.clone());
+    let uuid = format!("00000000-0000-4000-8000-{id:012x}");
+    let yaml = json!({
+        "manufacturer": manufacturer, "productName": product_name, "version": version, "serialnumber": serial_number,
+        "uuid": uuid,
+    });
+    let (manufacturer, product_name) = (manufacturer.to_owned(), product_name.to_owned());
+    let proto = spec::SystemInformation { manufacturer, product_name, version, serial_number, uuid };
+    vec![Found::new("systeminformation", yaml, &proto)]
+}
+
+/// Nobody has written user-defined keys.
+pub(super) fn meta_keys(_: &State, _: u64) -> Vec<Found> {
+    Vec::new()
+}
+
+/// No node here is Omni's.
+pub(super) fn siderolink(_: &State, _: u64) -> Vec<Found> {
+    Vec::new()
+}
+
+pub(super) fn kubelet_spec(state: &State, id: u64) -> Vec<Found> {
+    configured(state, id, |node, complete| {
+        let image = format!("ghcr.io/siderolabs/kubelet:v{}", complete.kubelet);
+        let config =
+            json!({"apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration", "port": 10250});
+        let args = vec![format!("--hostname-override={}", node.hostname)];
+        let yaml = json!({"image": image, "args": args, "expectedNodename": node.hostname, "config": config});
+        let config = Some(super::structure(&config));
+        let proto = spec::KubeletSpec { image, args, expected_nodename: node.hostname.clone(), config };
+        Found::new("kubelet", yaml, &proto)
+    })
 }

@@ -90,14 +90,32 @@ pub(super) fn node_status(state: &State, id: u64) -> Vec<Found> {
 pub(super) fn static_pods(state: &State, id: u64) -> Vec<Found> {
     let Some(node) = node(state, id).filter(|node| node.kube_api.is_some()) else { return Vec::new() };
     let pods = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
-    pods.iter()
-        .map(|pod| {
-            let name = format!("kube-system/{pod}-{}", node.hostname);
-            Found::new(
-                name,
-                json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}}),
-                &(),
-            )
-        })
-        .collect()
+    let status = json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]});
+    let proto = spec::StaticPodStatus { pod_status: Some(super::structure(&status)) };
+    pods.iter().map(|pod| Found::new(format!("kube-system/{pod}-{}", node.hostname), status.clone(), &proto)).collect()
+}
+
+/// What the first control plane brings into the new Kubernetes cluster.
+pub(super) fn manifests_config(state: &State, id: u64) -> Vec<Found> {
+    let is_worker = !node(state, id).is_some_and(crate::talos::Node::is_control_plane);
+    if is_worker {
+        return Vec::new();
+    }
+    configured(state, id, |_, complete| {
+        let pod_cidrs: Vec<String> = complete.pod_and_service_subnets.iter().take(1).map(ToString::to_string).collect();
+        let flannel_enabled = complete.cni == "flannel";
+        let yaml = json!({
+            "podCIDRs": pod_cidrs, "proxyEnabled": true, "coreDNSEnabled": true, "flannelEnabled": flannel_enabled,
+            "flannelExtraArgs": complete.flannel_args, "cniName": complete.cni,
+        });
+        let proto = spec::BootstrapManifestsConfig {
+            pod_cidrs,
+            proxy_enabled: true,
+            core_dns_enabled: true,
+            flannel_enabled,
+            flannel_extra_args: complete.flannel_args.clone(),
+            cni_name: complete.cni.clone(),
+        };
+        Found::new("manifests", yaml, &proto)
+    })
 }
