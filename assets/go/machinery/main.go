@@ -1,9 +1,11 @@
 // The judge of what bouquet renders: Talos's own machinery.
 //
-//	judge config MODE FILE…      loads each file strictly and validates it for the platform mode container, cloud or metal
+//	judge config MODES FILE…     loads each file strictly and validates it for each of the platform modes, which are separated
+//	                             by commas: container, cloud, metal. @FILE stands for the files it names, a line each
 //	judge bundle FILE…           loads each file as a secrets bundle and renders configs from it
 //	judge new-bundle             prints a secrets bundle made by the machinery
 //	judge patch CONFIG PATCH     prints CONFIG after a strategic merge with PATCH
+//	judge definitions            prints the definition of each resource type of Talos's, a line of JSON each
 //
 // One line a file: "ok FILE" or "bad FILE: reason". The exit status is 1 if any was bad.
 package main
@@ -11,9 +13,11 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 
 	"go.yaml.in/yaml/v4"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/siderolabs/talos/pkg/machinery/config"
 	"github.com/siderolabs/talos/pkg/machinery/config/configloader"
@@ -40,26 +44,52 @@ func main() {
 func run(args []string) error {
 	switch {
 	case len(args) >= 3 && args[0] == "config":
-		return each(args[2:], func(file string) error { return checkConfig(mode(args[1]), file) })
+		return each(args[2:], func(file string) error { return checkConfig(strings.Split(args[1], ","), file) })
 	case len(args) >= 2 && args[0] == "bundle":
 		return each(args[1:], checkBundle)
 	case len(args) == 1 && args[0] == "new-bundle":
 		return printNewBundle()
+	case len(args) == 1 && args[0] == "definitions":
+		return printDefinitions()
 	case len(args) == 3 && args[0] == "patch":
 		return printPatched(args[1], args[2])
 	default:
-		return fmt.Errorf("usage: judge config MODE FILE… | bundle FILE… | new-bundle | patch CONFIG PATCH")
+		return fmt.Errorf("usage: judge config MODES FILE… | bundle FILE… | new-bundle | patch CONFIG PATCH | definitions")
 	}
 }
 
-func each(files []string, check func(string) error) error {
+// each checks all files, as many at a time as there are processors, and tells of them in their order.
+func each(args []string, check func(string) error) error {
+	files, err := named(args)
+	if err != nil {
+		return err
+	}
+
+	errs := make([]error, len(files))
+
+	var group errgroup.Group
+
+	group.SetLimit(runtime.GOMAXPROCS(0))
+
+	for i, file := range files {
+		group.Go(func() error {
+			errs[i] = check(file)
+
+			return nil
+		})
+	}
+
+	if err = group.Wait(); err != nil {
+		return err
+	}
+
 	bad := 0
 
-	for _, file := range files {
-		if err := check(file); err != nil {
+	for i, file := range files {
+		if errs[i] != nil {
 			bad++
 
-			fmt.Printf("bad %s: %s\n", file, strings.ReplaceAll(err.Error(), "\n", " | "))
+			fmt.Printf("bad %s: %s\n", file, strings.ReplaceAll(errs[i].Error(), "\n", " | "))
 		} else {
 			fmt.Printf("ok %s\n", file)
 		}
@@ -72,19 +102,31 @@ func each(files []string, check func(string) error) error {
 	return nil
 }
 
-func checkConfig(m mode, file string) error {
+func named(args []string) ([]string, error) {
+	if len(args) != 1 || !strings.HasPrefix(args[0], "@") {
+		return args, nil
+	}
+
+	list, err := os.ReadFile(args[0][1:])
+
+	return strings.Fields(string(list)), err
+}
+
+func checkConfig(modes []string, file string) error {
 	loaded, err := configloader.NewFromFile(file)
 	if err != nil {
 		return err
 	}
 
-	warnings, err := loaded.Validate(m)
-	if err != nil {
-		return err
-	}
+	for _, m := range modes {
+		warnings, err := loaded.Validate(mode(m))
+		if err != nil {
+			return fmt.Errorf("%s: %w", m, err)
+		}
 
-	if len(warnings) > 0 {
-		return fmt.Errorf("warnings: %s", strings.Join(warnings, "; "))
+		if len(warnings) > 0 {
+			return fmt.Errorf("%s: warnings: %s", m, strings.Join(warnings, "; "))
+		}
 	}
 
 	return nil

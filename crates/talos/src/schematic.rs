@@ -1,8 +1,9 @@
 //! Schematics: what is added to a Talos image, and the id under which the Image Factory makes it.
 
+mod scalar;
+
 use crate::config::Platform;
-use crate::yaml;
-use serde_json::{Map, Value, json};
+use scalar::scalar;
 use sha2::{Digest as _, Sha256};
 
 /// Joins the node to the tailnet.
@@ -34,14 +35,19 @@ impl Schematic {
 
     /// The text that the id is the hash of.
     pub fn canonical(&self) -> String {
-        let mut customization = Map::new();
+        let items = |indent: &str, items: &[String]| -> String {
+            items.iter().flat_map(|item| [indent.to_owned(), "- ".to_owned(), scalar(item), "\n".to_owned()]).collect()
+        };
+        let mut text = String::new();
         if !self.kernel_args.is_empty() {
-            customization.insert("extraKernelArgs".into(), json!(self.kernel_args));
+            text += "    extraKernelArgs:\n";
+            text += &items("        ", &self.kernel_args);
         }
         if !self.extensions.is_empty() {
-            customization.insert("systemExtensions".into(), json!({ "officialExtensions": self.extensions }));
+            text += "    systemExtensions:\n        officialExtensions:\n";
+            text += &items("            ", &self.extensions);
         }
-        yaml::write(&json!({ "customization": Value::Object(customization) }))
+        if text.is_empty() { "customization: {}\n".to_owned() } else { format!("customization:\n{text}") }
     }
 
     /// 64 hexadecimal digits. The factory knows it only once the schematic has been sent to it.

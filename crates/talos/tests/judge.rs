@@ -3,44 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a program of tests, helpers included")]
 
 mod example;
+mod judging;
 
-use assets::Program;
 use example::Garden;
-use std::env;
-use std::fs;
-use std::path::PathBuf;
+use judging::{Scratch, ask};
 use talos::{Bundle, Platform, Schematic, TAILSCALE, differences, normalise, render};
-
-/// A folder of this test run, removed at its end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new(name: &str) -> Self {
-        let path = env::temp_dir().join(format!("bouquet-judge-{name}-{}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Scratch(path)
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
-        fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        // What is left behind in the temporary folder harms nobody.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Runs the judge: what it printed, and whether it was content.
-fn ask(program: &Program, args: &[&str]) -> (String, bool) {
-    let output = program.command().args(args).output().unwrap();
-    let said = String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr);
-    (said, output.status.success())
-}
 
 /// Every configuration of the example, and of variants of it. Kubernetes is 1.36: machinery 1.13.9 knows no later one, and
 /// only image tags differ.
