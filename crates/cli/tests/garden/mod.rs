@@ -23,10 +23,15 @@ pub struct Garden {
 impl Garden {
     /// Serves a world and waits until it is ready. `name` is the test's own.
     pub fn new(name: &str) -> Self {
+        Self::with(name, SPEED, &[])
+    }
+
+    /// The same at another speed, and with `more` arguments of `greenhouse serve`.
+    pub fn with(name: &str, speed: &str, more: &[&str]) -> Self {
         let folder = env::temp_dir().join(format!("bouquet-garden-{name}-{}", std::process::id()));
         fs::create_dir_all(folder.join("home")).unwrap();
         let mut serve = Command::new(env!("CARGO_BIN_EXE_bouquet"));
-        serve.args(["greenhouse", "serve", "--speed", SPEED, "--dir"]).arg(folder.join("world"));
+        serve.args(["greenhouse", "serve", "--speed", speed, "--dir"]).arg(folder.join("world")).args(more);
         let mut child = serve.stdout(Stdio::piped()).spawn().unwrap();
         let mut ready = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
