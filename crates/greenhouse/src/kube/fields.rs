@@ -108,10 +108,10 @@ impl Fields {
         all
     }
 
+    /// At each place what is there itself comes before what is below.
     fn walk(&self, path: &mut String, all: &mut Vec<String>) {
-        if self.member {
-            all.push(path.clone());
-        }
+        let members = self.below.iter().filter(|(_, below)| below.member);
+        all.extend(members.map(|(step, _)| format!("{path}{}", step.shown())));
         for (step, below) in &self.below {
             let length = path.len();
             path.push_str(&step.shown());

@@ -219,7 +219,14 @@ impl Refusal {
 
     /// An update of an object that is another by now.
     pub(super) fn other_uid(key: &Key, sent: &str, known: &str) -> Self {
-        let place = format!("/registry/{}/{}/{}", key.resource.plural, key.namespace, key.name);
+        let stored = match key.resource.plural {
+            "nodes" => "minions",
+            "services" => "services/specs",
+            other => other,
+        };
+        let group = if key.resource.custom.is_some() { format!("{}/", key.resource.group) } else { String::new() };
+        let namespace = if key.namespace.is_empty() { String::new() } else { format!("{}/", key.namespace) };
+        let place = format!("/registry/{group}{stored}/{namespace}{}", key.name);
         let why = format!(
             "StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {sent}, UID in object meta: {known}"
         );
