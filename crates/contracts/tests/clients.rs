@@ -1,5 +1,6 @@
 //! `kubectl` and `helm`, unchanged, on the emulated API: served on real sockets, with living nodes and controllers.
 #![cfg(unix)]
+#![allow(clippy::disallowed_methods, reason = "a served world and the programs that ask it have a thread each")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a program of tests, helpers included")]
 
 use base64::Engine as _;

@@ -15,7 +15,7 @@ pub(super) struct Refusal {
     message: String,
     details: Value,
     /// `metadata.continue`.
-    goes_on: Option<String>,
+    goes_on: Option<Box<str>>,
 }
 
 impl Refusal {
@@ -288,7 +288,7 @@ impl Refusal {
     /// The same for a page, with a token for going on with what there is now.
     pub(super) fn page_expired(token: String) -> Self {
         let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
-        Refusal { goes_on: Some(token), ..Self::expired(message) }
+        Refusal { goes_on: Some(token.into()), ..Self::expired(message) }
     }
 
     /// A disruption budget forbids an eviction; `why` names the budget and its figures.
@@ -322,7 +322,7 @@ impl Refusal {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message,
         });
         if let Some(token) = &self.goes_on {
-            status["metadata"]["continue"] = token.clone().into();
+            status["metadata"]["continue"] = (**token).into();
         }
         if !self.reason.is_empty() {
             status["reason"] = self.reason.into();
