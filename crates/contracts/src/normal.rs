@@ -81,6 +81,12 @@ fn draw(value: &mut Value, key: &str, names: &mut Names) {
                     ["operation", "manager", "subresource"].map(|field| owner.get(field).map(Value::to_string))
                 });
             }
+            if let Some(Value::Array(causes)) = fields.get_mut("causes")
+                && causes.iter().all(|cause| cause["reason"] == "FieldManagerConflict")
+            {
+                // Several managers' conflicts come in the order of a Go map, which is none.
+                causes.sort_by_key(Value::to_string);
+            }
             for (key, value) in fields.iter_mut() {
                 draw(value, key, names);
             }

@@ -13,7 +13,7 @@
 //! Objects are read by their types ([`schema`]), get their defaults, have their fields' owners noted ([`owners`]), are
 //! validated as far as anybody here looks, and are stored. Clients may define kinds of their own ([`custom`]).
 //!
-//! Not here: most of what the real server validates, protobuf, service account tokens, webhooks, quotas.
+//! Not here: most of what the real server validates, answers in protobuf, service account tokens, webhooks, quotas.
 
 mod api;
 mod ask;
@@ -36,6 +36,7 @@ mod owners;
 mod patch;
 mod pods;
 mod prepare;
+mod protobuf;
 mod quantity;
 mod read;
 mod refusal;

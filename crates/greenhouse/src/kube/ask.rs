@@ -12,7 +12,7 @@ use super::store::Key;
 use super::subresources;
 use super::validate::Fault;
 use super::watch::{self, Subject, Wish};
-use super::{Cluster, ClusterId, evict, list, table, workloads};
+use super::{Cluster, ClusterId, evict, list, protobuf, table, workloads};
 use crate::world::World;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
@@ -308,6 +308,10 @@ impl Ask<'_> {
         match self.content_type().as_str() {
             "application/json" => self.json(),
             "application/yaml" => self.yaml(),
+            "application/vnd.kubernetes.protobuf" => protobuf::decode(&self.body).ok_or_else(|| {
+                let message = "the body of the request was not valid protobuf of a kind that is known here";
+                Refusal::bad_request(message)
+            }),
             _ => Err(Refusal::unsupported_media(BODIES)),
         }
     }

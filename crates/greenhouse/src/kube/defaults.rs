@@ -197,8 +197,11 @@ fn limits_are_requests(spec: &mut Value) {
 
 fn node(object: &mut Value) {
     let spec = child(object, "spec");
-    if let (Some(range), None) = (spec.get("podCIDR").cloned(), spec.get("podCIDRs")) {
-        spec["podCIDRs"] = json!([range]);
+    // The older of the two fields is the first of the newer.
+    match (spec.get("podCIDR").cloned(), spec.get("podCIDRs").map(|ranges| ranges[0].clone())) {
+        (Some(range), None) => spec["podCIDRs"] = json!([range]),
+        (None, Some(range)) if range.is_string() => spec["podCIDR"] = range,
+        _ => {}
     }
     let status = child(object, "status");
     let capacity = status["capacity"].as_object().cloned().unwrap_or_default();

@@ -53,6 +53,10 @@ impl Deletion {
 
     /// The object as it is while it goes; `None` if nothing holds it.
     pub(super) fn mark(&self, key: &Key, current: &Value, now: Timestamp) -> Option<Value> {
+        // A namespace that goes is not asked twice.
+        if is_held_by_its_spec(key.resource, current) && current["metadata"]["deletionTimestamp"].is_string() {
+            return Some(current.clone());
+        }
         let grace = self.grace(key.resource, current);
         let mut finalizers = current["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
         self.propagate(&mut finalizers);

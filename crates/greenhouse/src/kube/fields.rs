@@ -108,10 +108,10 @@ impl Fields {
         all
     }
 
+    /// At each place what is there itself comes before what is below.
     fn walk(&self, path: &mut String, all: &mut Vec<String>) {
-        if self.member {
-            all.push(path.clone());
-        }
+        let members = self.below.iter().filter(|(_, below)| below.member);
+        all.extend(members.map(|(step, _)| format!("{path}{}", step.shown())));
         for (step, below) in &self.below {
             let length = path.len();
             path.push_str(&step.shown());
@@ -195,7 +195,7 @@ mod tests {
             json!({"f:data": {".": {}, "f:k": {}}, "f:list": {"k:{\"name\":\"a\"}": {".": {}, "f:x": {}}, "v:1": {}}});
         let read = Fields::of_json(&text).unwrap();
         assert_eq!(read.to_json(), text);
-        assert_eq!(read.paths(), [".data", ".data.k", ".list[name=\"a\"]", ".list[name=\"a\"].x", ".list[=1]"]);
+        assert_eq!(read.paths(), [".data", ".data.k", ".list[name=\"a\"]", ".list[=1]", ".list[name=\"a\"].x"]);
     }
 
     #[test]
@@ -205,6 +205,6 @@ mod tests {
         assert_eq!(all.difference(&some), Fields::of_names(&[&["a", "c"]]));
         assert_eq!(some.difference(&all), Fields::default());
         assert_eq!(all.without_below(&Fields::of_names(&[&["a"]])), Fields::of_names(&[&["d"]]));
-        assert_eq!(all.with_named().paths(), [".a", ".a.b", ".a.c", ".d"]);
+        assert_eq!(all.with_named().paths(), [".a", ".d", ".a.b", ".a.c"]);
     }
 }

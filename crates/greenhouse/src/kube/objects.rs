@@ -152,6 +152,10 @@ impl<'a> Writer<'a> {
         let mut object = self.read(key.resource, body, duplicates)?;
         check_identity(key, &object)?;
         if self.store.get(key).is_none() && subresource.is_empty() && key.resource.made_by_update() {
+            let sent = object["metadata"]["uid"].as_str().unwrap_or_default();
+            if !sent.is_empty() {
+                return Err(Refusal::other_uid(key, sent, ""));
+            }
             let empty = decode::empty(key.resource.shape());
             owners::updated(&empty, &mut object, &self.claim(key.resource, "", false));
             return self.make(key.resource, &key.namespace, object);
@@ -343,15 +347,15 @@ impl<'a> Writer<'a> {
         } else {
             status(resource, current, object)
         };
-        let version = next["metadata"]["resourceVersion"].as_str().unwrap_or_default();
-        let is_stale = !version.is_empty() && Some(version) != current["metadata"]["resourceVersion"].as_str();
-        if is_stale && !self.caller.lies.tells("kube-takes-stale-updates") {
-            return Err(Refusal::modified(resource, name));
-        }
         let uid = next["metadata"]["uid"].as_str().unwrap_or_default().to_owned();
         let known = current["metadata"]["uid"].as_str().unwrap_or_default();
-        if !uid.is_empty() && uid != known && version.is_empty() {
+        let version = next["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        let is_stale = !version.is_empty() && Some(version) != current["metadata"]["resourceVersion"].as_str();
+        if !uid.is_empty() && uid != known && (version.is_empty() || is_stale) {
             return Err(Refusal::other_uid(key, &uid, known));
+        }
+        if is_stale && !self.caller.lies.tells("kube-takes-stale-updates") {
+            return Err(Refusal::modified(resource, name));
         }
         for field in [
             "creationTimestamp",
@@ -371,6 +375,12 @@ impl<'a> Writer<'a> {
         next["kind"] = resource.kind.into();
         if subresource.is_empty() {
             prepare::update(resource, current, &mut next, self.store);
+            // A deployment's annotations are part of what is wanted: they go on to its replica sets.
+            let notes = |object: &Value| object["metadata"]["annotations"].clone();
+            if resource.plural == "deployments" && notes(current) != notes(&next) {
+                let generation = current["metadata"]["generation"].as_u64().unwrap_or(0) + 1;
+                metadata(&mut next)["generation"] = generation.into();
+            }
             self.refuse(resource, name, self.faults(resource, &next, Some(current)))?;
         } else {
             let faults = validate::status(resource, &next, current).into_iter().chain(self.misshapen(resource, &next));

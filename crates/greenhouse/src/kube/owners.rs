@@ -272,18 +272,16 @@ fn prune(merged: &Value, last: &Fields, kept: &Fields, shape: &Shape) -> Value {
 }
 
 fn conflict(conflicts: &Owners) -> Refusal {
+    let shown = conflicts.0.iter().map(|owned| (owned.manager.shown(), owned.fields.paths()));
+    let mut by_manager: Vec<(String, Vec<String>)> = shown.collect();
+    by_manager.sort();
     let mut causes = Vec::new();
-    let mut by_manager: Vec<(String, Vec<String>)> = Vec::new();
-    for owned in &conflicts.0 {
-        let (shown, paths) = (owned.manager.shown(), owned.fields.paths());
-        for path in &paths {
-            let message = format!("conflict with {shown}");
+    for (manager, paths) in &by_manager {
+        for path in paths {
+            let message = format!("conflict with {manager}");
             causes.push(json!({"reason": "FieldManagerConflict", "message": message, "field": path}));
         }
-        by_manager.push((shown, paths));
     }
-    by_manager.sort();
-    causes.sort_by_key(|cause| (cause["message"].to_string(), cause["field"].to_string()));
     let message = match (causes.len(), by_manager.as_slice()) {
         (1, [(manager, paths)]) => format!("Apply failed with 1 conflict: conflict with {manager}: {}", paths.join("")),
         (count, all) => {

@@ -15,7 +15,7 @@ pub(super) struct Refusal {
     message: String,
     details: Value,
     /// `metadata.continue`.
-    goes_on: Option<String>,
+    goes_on: Option<Box<str>>,
 }
 
 impl Refusal {
@@ -219,7 +219,14 @@ impl Refusal {
 
     /// An update of an object that is another by now.
     pub(super) fn other_uid(key: &Key, sent: &str, known: &str) -> Self {
-        let place = format!("/registry/{}/{}/{}", key.resource.plural, key.namespace, key.name);
+        let stored = match key.resource.plural {
+            "nodes" => "minions",
+            "services" => "services/specs",
+            other => other,
+        };
+        let group = if key.resource.custom.is_some() { format!("{}/", key.resource.group) } else { String::new() };
+        let namespace = if key.namespace.is_empty() { String::new() } else { format!("{}/", key.namespace) };
+        let place = format!("/registry/{group}{stored}/{namespace}{}", key.name);
         let why = format!(
             "StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {sent}, UID in object meta: {known}"
         );
@@ -281,7 +288,7 @@ impl Refusal {
     /// The same for a page, with a token for going on with what there is now.
     pub(super) fn page_expired(token: String) -> Self {
         let message = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
-        Refusal { goes_on: Some(token), ..Self::expired(message) }
+        Refusal { goes_on: Some(token.into()), ..Self::expired(message) }
     }
 
     /// A disruption budget forbids an eviction; `why` names the budget and its figures.
@@ -315,7 +322,7 @@ impl Refusal {
             "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": self.message,
         });
         if let Some(token) = &self.goes_on {
-            status["metadata"]["continue"] = token.clone().into();
+            status["metadata"]["continue"] = (**token).into();
         }
         if !self.reason.is_empty() {
             status["reason"] = self.reason.into();

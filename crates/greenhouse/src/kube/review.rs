@@ -3,6 +3,7 @@
 use super::auth::User;
 use super::fields::Fields;
 use super::owners::{self, Claim, Manager};
+use super::protobuf;
 use super::refusal::Refusal;
 use super::resource::Place;
 use super::roles::{self, Wish};
@@ -11,7 +12,7 @@ use super::store::Store;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// Answers a SelfSubjectAccessReview.
 pub(super) fn answer(
@@ -24,7 +25,10 @@ pub(super) fn answer(
     if place.plural != "selfsubjectaccessreviews" || place.group != "authorization.k8s.io" {
         return Err(Refusal::no_such_resource());
     }
-    let asked: Value = serde_json::from_slice(body).map_err(|error| Refusal::bad_request(error.to_string()))?;
+    let asked = match protobuf::decode(body) {
+        Some(asked) => asked,
+        None => serde_json::from_slice(body).map_err(|error| Refusal::bad_request(error.to_string()))?,
+    };
     let attributes = &asked["spec"]["resourceAttributes"];
     let text = |field: &str| attributes[field].as_str().unwrap_or_default();
     let resource = match text("subresource") {

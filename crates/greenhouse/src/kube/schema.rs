@@ -67,6 +67,8 @@ pub(super) struct Field {
     pub retain_keys: bool,
     /// What a key field is when it is left out.
     pub default: Option<String>,
+    /// Its number in protobuf, below those of the Go structs that embed it.
+    pub number: Vec<u32>,
 }
 
 impl Field {
@@ -81,6 +83,7 @@ impl Field {
             merge_key: None,
             retain_keys: false,
             default,
+            number: Vec::new(),
         }
     }
 }
@@ -150,12 +153,16 @@ fn field(word: &str) -> Option<Field> {
     field.pointer = false;
     while let Some(mark) = rest.chars().next() {
         rest = rest.get(1..)?;
-        let end = rest.find(['?', '!', '~', '^', '+', '%', '*']).unwrap_or(rest.len());
+        let end = rest.find(['?', '!', '~', '^', '+', '%', '*', '#']).unwrap_or(rest.len());
         match mark {
             '?' => field.pointer = true,
             '!' => field.always = true,
             '0' => field.omit_zero = true,
             '^' => field.retain_keys = true,
+            '#' => {
+                field.number = rest.get(..end)?.split('/').filter_map(|number| number.parse().ok()).collect();
+                rest = rest.get(end..)?;
+            }
             '%' => set_kind(&mut shape, ListKind::Set),
             '*' => {
                 if let Shape::Map(_, atomic) = &mut shape {
