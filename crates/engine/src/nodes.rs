@@ -160,7 +160,7 @@ pub(crate) async fn examine(
     // A kubelet whose node is ready has got over what its log tells. Its own health does not say so: it is well also while no
     // API server lets it in.
     let status = client.resource("runtime", "MachineStatuses.runtime.talos.dev", "machine").await;
-    if status.is_ok_and(|status| status.yaml.contains("name: nodeReady"))
+    if status.is_ok_and(|status| status.yaml.contains("nodeReady"))
         && let Ok(log) = client.logs("kubelet", KUBELET_LINES, false).await
         && let Ok(log) = log.collect(KUBELET_LOG_BYTES_MAX).await
         && let Some(line) = diagnosis::last_error(&String::from_utf8_lossy(&log))
