@@ -133,8 +133,8 @@ pub(crate) struct Node {
     api: Router,
     /// Bootstrap has been asked for.
     bootstrap: bool,
-    /// What was uploaded for a bootstrap from a snapshot: the Kubernetes cluster whose objects it holds, if it is a snapshot.
-    snapshot: Option<Option<ClusterId>>,
+    /// The Kubernetes cluster whose objects the snapshot holds that was uploaded for a bootstrap, if one was, and it is whole.
+    snapshot: Option<ClusterId>,
     /// The cluster that the bootstrap brings back.
     recovered: Option<ClusterId>,
     /// The Kubernetes API on 6443, once its static pod runs.

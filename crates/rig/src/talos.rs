@@ -45,7 +45,7 @@ const MESH_SWITCH: &str = "100.64.0.254";
 
 /// Where nodes tell each other their addresses.
 fn discovery_url() -> String {
-    format!("http://{}:{DISCOVERY}", MESH_SWITCH)
+    format!("http://{MESH_SWITCH}:{DISCOVERY}")
 }
 
 const NAMES: &[&str] = &[
@@ -72,10 +72,6 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    fn version(&self) -> &'static str {
-        TALOS
-    }
-
     /// Files of the root file system: place in it, file on this machine.
     fn files(&self) -> Result<Vec<(String, PathBuf)>, Failure> {
         let here = |name: &str| self.programs.here(name).map(Path::to_owned);
@@ -249,7 +245,7 @@ impl Talos {
 
     fn start_discovery(&self) -> Result<(), Failure> {
         let program = self.parts.programs.inside("discovery-service")?;
-        let address = format!("{}:{DISCOVERY}", MESH_SWITCH);
+        let address = format!("{MESH_SWITCH}:{DISCOVERY}");
         let arguments = strings(&["-addr", &address, "-landing-addr=", "-metrics-addr=", "-snapshots-enabled=false"]);
         background(self.keeper.enter(&self.parts.programs, Some(SWITCH)), "discovery", &program, &arguments)
     }

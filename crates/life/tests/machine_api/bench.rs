@@ -73,14 +73,14 @@ impl Bench {
 
     /// Asks until there is an answer, and fails if there is none in time.
     pub async fn until<T>(&self, what: &str, limit: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
-        let look = async {
+        let look = Box::pin(async {
             loop {
                 if let Some(found) = look().await {
                     return found;
                 }
                 self.time.sleep(Duration::from_millis(500)).await;
             }
-        };
+        });
         self.time
             .within(limit, look)
             .await

@@ -18,7 +18,8 @@ const SOON: Duration = Duration::from_mins(10);
 /// Orders machines, and waits until they are on the tailnet.
 pub async fn bench(control_planes: &[&'static str], workers: &[&'static str]) -> Bench {
     let role = |role: &str, names: &[&str]| -> String {
-        names.iter().map(|name| format!("  {name}: {{ role: {role}, on: hetzner/hel1/cax11 }}\n")).collect()
+        let lines = names.iter().map(|name| format!("  {name}: {{ role: {role}, on: hetzner/hel1/cax11 }}\n"));
+        lines.collect::<Vec<_>>().concat()
     };
     let file = format!(
         "cluster: bouquet\ntalos: 1.13.9\nkubernetes: 1.36.3\nnodes:\n{}{}",

@@ -44,5 +44,5 @@ pub fn bench(control_planes: &[Machine], workers: &[Machine]) -> (Bench, Arc<Mut
 }
 
 fn earlier(now: Timestamp) -> Timestamp {
-    now - Duration::from_secs(60)
+    now - Duration::from_mins(1)
 }

@@ -116,7 +116,7 @@ pub(super) fn lay(parts: &Parts, root: &Path) -> Result<(), Failure> {
         let path = root.join(name);
         disk(&path, symlink(to, &path))?;
     }
-    let version = parts.version();
+    let version = super::TALOS;
     let release = format!("NAME=\"Talos\"\nID=talos\nVERSION_ID=v{version}\nPRETTY_NAME=\"Talos (v{version})\"\n");
     let texts = [
         ("etc/containerd/config.toml", SYSTEM_CONTAINERD),

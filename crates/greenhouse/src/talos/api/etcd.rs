@@ -148,7 +148,7 @@ impl Api {
         }
         self.look(|state| {
             if let Some(node) = node_mut(state, self.boot.id) {
-                node.snapshot = Some(kubernetes_of(&snapshot));
+                node.snapshot = kubernetes_of(&snapshot);
             }
         })
     }

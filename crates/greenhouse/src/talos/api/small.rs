@@ -201,7 +201,7 @@ impl Api {
             }
             if recover {
                 // Talos answers before it looks at the snapshot.
-                node.recovered = node.snapshot.take().flatten();
+                node.recovered = node.snapshot.take();
                 if node.recovered.is_none() {
                     node.service("etcd", "Failed", "Failed to run pre stage: error recovering from snapshot", now);
                     return Ok(());
