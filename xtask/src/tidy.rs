@@ -12,6 +12,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bouquet-wire", 0),
     ("bouquet-spec", 0),
     ("bouquet-assets", 0),
+    ("bouquet-detect", 0),
     ("bouquet-talos", 1),
     ("bouquet-clouds", 1),
     ("bouquet-plan", 2),
