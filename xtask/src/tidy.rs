@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bouquet-spec", 0),
     ("bouquet-assets", 0),
     ("bouquet-rig", 2),
+    ("bouquet-detect", 0),
     ("bouquet-talos", 1),
     ("bouquet-clouds", 1),
     ("bouquet-plan", 2),
