@@ -13,14 +13,15 @@ pub(super) struct Refusal {
     code: StatusCode,
     reason: &'static str,
     message: String,
-    details: Value,
+    /// Boxed: it makes an answer that is seldom given large.
+    details: Box<Value>,
     /// `metadata.continue`.
     goes_on: Option<Box<str>>,
 }
 
 impl Refusal {
     fn new(code: StatusCode, reason: &'static str, message: String) -> Self {
-        Refusal { code, reason, message, details: Value::Null, goes_on: None }
+        Refusal { code, reason, message, details: Box::default(), goes_on: None }
     }
 
     fn about(mut self, resource: &Resource, name: &str) -> Self {
@@ -32,7 +33,7 @@ impl Refusal {
             details["group"] = resource.group.into();
         }
         details["kind"] = resource.plural.into();
-        self.details = details;
+        *self.details = details;
         self
     }
 
@@ -64,7 +65,7 @@ impl Refusal {
                 details[field] = value.into();
             }
         }
-        refusal.details = details;
+        *refusal.details = details;
         refusal
     }
 
@@ -72,7 +73,7 @@ impl Refusal {
     pub(super) fn conflict_of(kind: &str, name: &str, why: &str) -> Self {
         let message = format!("Operation cannot be fulfilled on {kind} {name:?}: {why}");
         let mut refusal = Self::new(StatusCode::CONFLICT, "Conflict", message);
-        refusal.details = json!({"name": name, "kind": kind});
+        *refusal.details = json!({"name": name, "kind": kind});
         refusal
     }
 
@@ -140,7 +141,7 @@ impl Refusal {
         }
         let cause = |fault: &Fault| json!({"reason": fault.reason, "message": fault.message, "field": fault.field});
         details["causes"] = faults.iter().map(cause).collect();
-        refusal.details = details;
+        *refusal.details = details;
         refusal
     }
 
@@ -188,7 +189,7 @@ impl Refusal {
     /// What is said where no resource is at stake.
     fn generic(code: StatusCode, reason: &'static str, message: String) -> Self {
         let mut refusal = Self::new(code, reason, message);
-        refusal.details = json!({});
+        *refusal.details = json!({});
         refusal
     }
 
@@ -200,7 +201,7 @@ impl Refusal {
     /// Other managers have what an apply would change.
     pub(super) fn apply_conflict(message: String, causes: Vec<Value>) -> Self {
         let mut refusal = Self::new(StatusCode::CONFLICT, "Conflict", message);
-        refusal.details = json!({"causes": causes});
+        *refusal.details = json!({"causes": causes});
         refusal
     }
 
@@ -275,7 +276,7 @@ impl Refusal {
         let message = format!("Timeout: Too large resource version: {version}, current: {current}");
         let mut refusal = Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message);
         let cause = json!({"reason": "ResourceVersionTooLarge", "message": "Too large resource version"});
-        refusal.details = json!({"causes": [cause], "retryAfterSeconds": 1});
+        *refusal.details = json!({"causes": [cause], "retryAfterSeconds": 1});
         refusal
     }
 
@@ -296,7 +297,7 @@ impl Refusal {
         let message = "Cannot evict pod as it would violate the pod's disruption budget.".to_owned();
         let mut refusal = Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
         let message = format!("The disruption budget {budget} {why}");
-        refusal.details = json!({"causes": [{"reason": "DisruptionBudget", "message": message}]});
+        *refusal.details = json!({"causes": [{"reason": "DisruptionBudget", "message": message}]});
         refusal
     }
 
@@ -307,7 +308,7 @@ impl Refusal {
             "InternalError",
             format!("Internal error occurred: {message}"),
         );
-        refusal.details = json!({"causes": [{"message": message}]});
+        *refusal.details = json!({"causes": [{"message": message}]});
         refusal
     }
 
@@ -328,7 +329,7 @@ impl Refusal {
             status["reason"] = self.reason.into();
         }
         if !self.details.is_null() {
-            status["details"] = self.details.clone();
+            status["details"] = (*self.details).clone();
         }
         status["code"] = self.code.as_u16().into();
         status

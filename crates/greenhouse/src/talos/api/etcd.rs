@@ -101,7 +101,9 @@ impl Api {
     /// Meant for members whose machine is gone; one that still runs stops.
     pub(super) fn remove_member(&self, member: u64) -> Result<(), Status> {
         let gone = self.change("etcd remove member", |cluster, _| cluster.remove(member))?;
-        let gone = gone.ok_or_else(|| Status::not_found("etcdserver: member not found"))?;
+        let gone = gone.ok_or_else(|| {
+            Status::not_found(format!("failed to remove member {member}: etcdserver: member not found"))
+        })?;
         self.look(|state| {
             let now = state.now();
             if let Some(node) = node_mut(state, gone.machine) {
@@ -114,9 +116,12 @@ impl Api {
     }
 
     pub(super) fn leave_cluster(&self) -> Result<(), Status> {
-        let last = self.change("etcd leave", |cluster, _| cluster.members.len() < 2)?;
-        if last {
-            return Err(Status::unknown("etcdserver: re-configuration failed due to not enough started members"));
+        let last = self.change("etcd leave", |cluster, own| (cluster.members.len() < 2).then_some(own.member))?;
+        if let Some(member) = last {
+            return Err(Status::unknown(format!(
+                "failed to leave cluster: 1 error(s) occurred:\n\tfailed to remove member {member}: \
+                 etcdserver: re-configuration failed due to not enough started members"
+            )));
         }
         self.look(|state| power::leave_etcd(state, self.boot.id))
     }
