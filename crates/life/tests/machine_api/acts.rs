@@ -273,7 +273,12 @@ pub async fn loses_and_recovers(bench: &mut Bench) {
     until_members(bench, "rose", &["lily", "rose"]).await;
     bench.answer("tulip leaves again", bench.admin("tulip").etcd_leave().await);
     let lily = rose.etcd_members(false).await.unwrap().into_iter().find(|member| member.hostname == "lily").unwrap();
-    bench.answer("removal of lily", rose.etcd_remove_member(lily.id).await);
+    // Talos asks any member's etcd. Where that is lily's own, it may stop before it answers; who is left shows next.
+    let removed = match rose.etcd_remove_member(lily.id).await {
+        Err(error) if error.to_string().contains("server stopped") => Ok(()),
+        other => other,
+    };
+    bench.answer("removal of lily", removed);
     until_members(bench, "rose", &["rose"]).await;
     bench.answer("removal of lily again", rose.etcd_remove_member(lily.id).await);
     bench.answer("the last leaves", rose.etcd_leave().await);
