@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What may forbid a change, or makes a voice not count.
+/// What may forbid a change, or makes a voice not count. Numbers that are missing here hold by construction: nothing is decided from an
+/// empty list (8), and an address that may not be published never becomes a target (16).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Rule {
     /// 1: no name loses its last records.
@@ -19,8 +20,6 @@ pub enum Rule {
     Quorum,
     /// 7: a vantage that sees several nodes fail which others see well is the one that fails.
     Correlated,
-    /// 8: Kubernetes gives hints; a node that is not ready may serve; empty lists delete nothing.
-    HintsOnly,
     /// 9: nothing is deleted that was not just read.
     FreshZone,
     /// 10: only what bears our mark and a node's address is deleted.
@@ -31,8 +30,6 @@ pub enum Rule {
     Foreign,
     /// 15: dry run.
     DryRun,
-    /// 16: an address that is not public is not published.
-    PublicAddress,
     /// After a flap a target stays withdrawn for a while.
     Hold,
 }
@@ -48,13 +45,11 @@ impl Rule {
             Rule::Independence => "a vantage proves nothing about its own node or site",
             Rule::Quorum => "fewer than two independent vantages have a fresh voice",
             Rule::Correlated => "the vantage sees several nodes fail that others see well",
-            Rule::HintsOnly => "the cluster's word alone is not enough",
             Rule::FreshZone => "the zone has not been read just now",
             Rule::Ownership => "the record is not ours, or holds no address of a node",
             Rule::Budget => "the budget of calls to the DNS provider is used up",
             Rule::Foreign => "somebody else owns the name",
             Rule::DryRun => "dry run",
-            Rule::PublicAddress => "the node has no public address of this family",
             Rule::Hold => "the node has just been withdrawn and must first hold still",
         }
     }

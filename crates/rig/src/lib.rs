@@ -9,6 +9,7 @@
 //! an address that is not inside of them, a process that is not its own, and the settings of the kernel they all share; and
 //! there is one rig a machine. `docs/rig.md` says how it is used and what it is made of.
 
+mod bond;
 mod certificates;
 mod cgroup;
 mod control;
@@ -33,15 +34,14 @@ pub use machine::{LILY, MACHINES, Machine, ROSE, SWITCH_ADDRESS as INTERNET_ADDR
 pub use state::{Left, Node, left};
 pub use work::Answer;
 
+use bond::Bond;
 use failure::disk;
 use host::{below, now};
 use machine::{CLIENT, SWITCH};
 use programs::Programs;
 use space::Space;
 use std::fs;
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 
 /// How a rig is brought up.
 #[derive(Clone, Copy, Debug)]
@@ -57,10 +57,7 @@ pub struct Options {
 pub struct Rig {
     programs: Programs,
     keeper: Space,
-    /// What this process started and buries; the first one holds the pipe that a tied rig lives by.
-    children: Vec<Child>,
-    /// Keeps other processes from taking a tied rig for one that was left behind.
-    tied: Option<UnixListener>,
+    bond: Bond,
 }
 
 /// Looks whether this machine can have a rig; why not, where it cannot.
@@ -82,8 +79,8 @@ impl Rig {
         programs.lay()?;
         certificates::make()?;
         let (keeper, child) = Space::begin(&programs, options.tied)?;
-        let tied = options.tied.then_some(lock);
-        let mut rig = Self { programs, keeper, children: vec![child], tied };
+        let bond = Bond::new(child, options.tied.then_some(lock));
+        let mut rig = Self { programs, keeper, bond };
         rig.lay_switch()?;
         rig.start_headscale()?;
         for machine in MACHINES {
@@ -110,15 +107,12 @@ impl Rig {
     /// The rig that stands on this machine, whoever brought it up.
     pub fn standing() -> Result<Self, Failure> {
         let keeper = Space::of(host::KEEPER).ok_or_else(|| Failure::Nothing("rig on this machine".into()))?;
-        Ok(Self { programs: Programs::find()?, keeper, children: Vec::new(), tied: None })
+        Ok(Self { programs: Programs::find()?, keeper, bond: Bond::default() })
     }
 
     /// Takes the rig down, as [`down`] does.
     pub fn down(mut self) -> Result<(), Failure> {
-        self.tied = None;
-        let ended = down();
-        self.bury();
-        ended
+        self.bond.end()
     }
 
     /// The administrator's kubeconfig. Its server is an address of the mesh: it is of use on a machine of the rig's only.
@@ -148,24 +142,6 @@ impl Rig {
         let pause = self.image(settings::PAUSE, "guest", &["/guest", "pause"])?;
         let coredns = self.image("bouquet.test/coredns:1.14.7", "coredns", &["/coredns"])?;
         self.archive("base", &[pause, coredns])
-    }
-
-    fn bury(&mut self) {
-        for child in &mut self.children {
-            // The one that led to a machine that was killed has ended; the others end with the rig.
-            let _ = child.kill().and_then(|()| child.wait());
-        }
-        self.children.clear();
-    }
-}
-
-impl Drop for Rig {
-    fn drop(&mut self) {
-        if self.tied.is_some() {
-            // Whoever drops it in the middle of a failure has a reason to tell already.
-            let _ = down();
-            self.bury();
-        }
     }
 }
 

@@ -36,7 +36,7 @@ impl Rig {
         let tool = |file: &str| self.programs.tool(file);
         disk(&outside, fs::write(&outside, settings::containerd(&tool("usr/sbin/runc"), &tool("usr/lib/cni"))))?;
         let (space, child) = self.keeper.begin_machine(&self.programs, machine.name, include_str!("machine.sh"))?;
-        self.children.push(child);
+        self.bond.bears(child);
         let lead = space.on(&self.programs);
         let arguments = vec!["--config".to_owned(), inside.display().to_string()];
         let log = format!("{}-containerd", machine.name);

@@ -88,7 +88,9 @@ impl Space {
         programs.equip(&mut nsenter, self.name);
         nsenter.arg(format!("--target={}", self.first)).args(["--mount", "--pid"]);
         if let Some(network) = network {
-            nsenter.arg(format!("--net=/proc/{}/root/run/netns/{network}", self.first));
+            // The keeper names networks in its own view of the files, which the kernel shows below its process.
+            let view = Path::new("/proc").join(self.first.to_string()).join("root");
+            nsenter.arg(format!("--net={}", view.join("run/netns").join(network).display()));
         }
         nsenter.arg("--");
         nsenter

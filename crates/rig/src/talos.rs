@@ -15,6 +15,7 @@ mod root;
 
 pub use config::Planned;
 
+use crate::bond::Bond;
 use crate::failure::{Failure, disk};
 use crate::host::{self, below, now, until};
 use crate::machine::SWITCH;
@@ -25,9 +26,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::process::Child;
 use std::time::Duration;
 use talos::Bundle;
 use wire::{Rng, Secret, Time};
@@ -104,8 +103,7 @@ impl Parts {
 pub struct Talos {
     parts: Parts,
     keeper: Space,
-    children: Vec<Child>,
-    tied: Option<UnixListener>,
+    bond: Bond,
     nodes: Vec<Planned>,
     bundle: Bundle,
     configs: BTreeMap<&'static str, Secret>,
@@ -146,17 +144,8 @@ impl Talos {
         root::lay(&parts, &below("talos"))?;
         let configs = config::render(nodes, &bundle)?;
         let (keeper, child) = Space::begin(&parts.programs, options.tied)?;
-        let tied = options.tied.then_some(lock);
-        let mut talos = Self {
-            parts,
-            keeper,
-            children: vec![child],
-            tied,
-            nodes: nodes.to_vec(),
-            bundle,
-            configs,
-            proxy: String::new(),
-        };
+        let bond = Bond::new(child, options.tied.then_some(lock));
+        let mut talos = Self { parts, keeper, bond, nodes: nodes.to_vec(), bundle, configs, proxy: String::new() };
         talos.ip(None, &format!("netns add {SWITCH}\n"))?;
         let mesh = "link set lo up\nlink add mesh type bridge\nlink set mesh up\n";
         talos.ip(Some(SWITCH), &format!("{mesh}address add {MESH_SWITCH}/10 dev mesh\n"))?;
@@ -189,10 +178,7 @@ impl Talos {
 
     /// Takes all of it down.
     pub fn down(mut self) -> Result<(), Failure> {
-        self.tied = None;
-        let ended = down();
-        self.bury();
-        ended
+        self.bond.end()
     }
 
     /// What the machine's user data was or would be.
@@ -259,23 +245,5 @@ impl Talos {
             let said = disk(&log, fs::read_to_string(&log))?;
             Ok(said.lines().next().filter(|_| said.ends_with('\n')).map(str::to_owned))
         })
-    }
-
-    fn bury(&mut self) {
-        for child in &mut self.children {
-            // One that led to a machine without power has ended; the others end with the rig.
-            let _ = child.kill().and_then(|()| child.wait());
-        }
-        self.children.clear();
-    }
-}
-
-impl Drop for Talos {
-    fn drop(&mut self) {
-        if self.tied.is_some() {
-            // Whoever drops it in the middle of a failure has a reason to tell already.
-            let _ = down();
-            self.bury();
-        }
     }
 }

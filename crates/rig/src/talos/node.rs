@@ -57,7 +57,7 @@ impl Talos {
             lead.env("USERDATA", base64::engine::general_purpose::STANDARD.encode(config.expose()));
         }
         let (_, child) = Space::spawn(machine.name, lead.stdin(std::process::Stdio::null()))?;
-        self.children.push(child);
+        self.bond.bears(child);
         Ok(())
     }
 
