@@ -18,6 +18,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bouquet-clouds", 1),
     ("bouquet-plan", 2),
     ("bouquet-engine", 3),
+    ("bouquet-watcher", 3),
     ("bouquet-greenhouse", 3),
     ("bouquet", 4),
     ("bouquet-life", 4),

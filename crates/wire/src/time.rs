@@ -16,7 +16,7 @@ pub struct Time {
 
 #[derive(Clone, Copy, Debug)]
 enum Clock {
-    System,
+    System { started: tokio::time::Instant },
     Virtual { origin: Timestamp, started: tokio::time::Instant },
 }
 
@@ -28,7 +28,7 @@ pub struct Expired(pub Duration);
 impl Time {
     /// The machine's own clock, for real runs.
     pub fn system(rng: Rng) -> Self {
-        Time { clock: Clock::System, rng: Arc::new(rng) }
+        Time { clock: Clock::System { started: tokio::time::Instant::now() }, rng: Arc::new(rng) }
     }
 
     /// A clock that starts at `origin` and follows tokio's, which a test or a world may have paused. Must be called
@@ -42,8 +42,15 @@ impl Time {
     pub fn now(&self) -> Timestamp {
         match self.clock {
             #[allow(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
-            Clock::System => Timestamp::now(),
+            Clock::System { .. } => Timestamp::now(),
             Clock::Virtual { origin, started } => origin.saturating_add(started.elapsed()).unwrap_or(Timestamp::MAX),
+        }
+    }
+
+    /// Since this clock was made; unlike [`Time::now`] it never goes back, nor leaps when somebody sets the clock.
+    pub fn elapsed(&self) -> Duration {
+        match self.clock {
+            Clock::System { started } | Clock::Virtual { started, .. } => started.elapsed(),
         }
     }
 
