@@ -2,7 +2,8 @@
 //!
 //! [`read`] parses `bouquet.yaml` with source spans, applies defaults and checks everything that can be known
 //! without asking anybody. It reports all faults at once, each with a code, a place in the text and a remedy.
-//! [`Lock`] is the other file: what words in the cluster file resolved to.
+//! [`Lock`] is the other file: what words in the cluster file resolved to. [`Watching`] is the watcher's own, which is written for
+//! it from the cluster file, or by hand where it is installed alone.
 //!
 //! ```text
 //! text ──read──▶ Cluster { name, domain, versions, nodes: name → Node { role, places: [Place …] } … }  or  Vec<Fault>
@@ -37,6 +38,7 @@ mod size;
 mod tree;
 mod units;
 mod versions;
+mod watching;
 mod yaml;
 
 pub use cluster::{
@@ -50,3 +52,4 @@ pub use options::{Acme, Extra, Mesh, Profile, Rfc2136, Watcher};
 pub use read::{Reading, read};
 pub use schema::json_schema;
 pub use versions::{DEFAULT_KUBERNETES, DEFAULT_TALOS};
+pub use watching::{Block, Canary, IpFamily, Publish, Source, Trust, Watching, Webhook, WebhookKind, ZoneKeeper};
