@@ -87,6 +87,7 @@ fn draw(value: &mut Value, key: &str, names: &mut Names) {
                 // Several managers' conflicts come in the order of a Go map, which is none.
                 causes.sort_by_key(Value::to_string);
             }
+            sort_faults_of_custom_kinds(fields);
             for (key, value) in fields.iter_mut() {
                 draw(value, key, names);
             }
@@ -112,6 +113,21 @@ fn draw(value: &mut Value, key: &str, names: &mut Names) {
         }
         Value::Number(_) if key == "nodePort" || key == "healthCheckNodePort" => *value = "<node port>".into(),
         _ => {}
+    }
+}
+
+/// A custom kind's fields are checked in the order of a Go map, which is none; so several faults come in any order, in the message
+/// too.
+fn sort_faults_of_custom_kinds(status: &mut serde_json::Map<String, Value>) {
+    let details = status.get_mut("details").filter(|details| details["group"] == "random.example.com");
+    let Some(Value::Array(causes)) = details.and_then(|details| details.get_mut("causes")) else { return };
+    causes.sort_by_key(Value::to_string);
+    let said = |cause: &Value| Some(format!("{}: {}", cause["field"].as_str()?, cause["message"].as_str()?));
+    let Some(said) = causes.iter().map(said).collect::<Option<Vec<_>>>().filter(|said| said.len() > 1) else { return };
+    if let Some(Value::String(message)) = status.get_mut("message")
+        && let Some((before, _)) = message.clone().split_once(": [")
+    {
+        *message = format!("{before}: [{}]", said.join(", "));
     }
 }
 
@@ -209,5 +225,30 @@ impl std::fmt::Display for Difference {
         writeln!(f, "    at       {}", self.place)?;
         writeln!(f, "    emulator {}", self.emulator)?;
         write!(f, "    real     {}", self.real)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn status(group: &str, order: [usize; 2]) -> Value {
+        let faults = [("spec.colour", "Unsupported value: \"blue\""), ("spec.petals", "Invalid value: 0")];
+        let [first, second] = order.map(|at| faults[at]);
+        let said = format!("a is invalid: [{}: {}, {}: {}]", first.0, first.1, second.0, second.1);
+        let causes = [first, second].map(|(field, message)| json!({"field": field, "message": message}));
+        json!({"message": said, "details": {"group": group, "causes": causes}})
+    }
+
+    #[test]
+    fn only_a_custom_kinds_faults_have_no_order() {
+        let normal = |mut answer: Value| {
+            draw(&mut answer, "", &mut Names::default());
+            answer
+        };
+        let (custom, builtin) = ("random.example.com", "apps");
+        assert_eq!(normal(status(custom, [0, 1])), normal(status(custom, [1, 0])));
+        assert_ne!(normal(status(builtin, [0, 1])), normal(status(builtin, [1, 0])));
     }
 }
