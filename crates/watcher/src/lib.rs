@@ -15,4 +15,5 @@
 //! record that does not bear its mark is left alone, and without a live permit nothing is written.
 
 pub mod scene;
+pub mod status;
 pub mod zone;
