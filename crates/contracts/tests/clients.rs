@@ -200,14 +200,20 @@ fn helm_installs_upgrades_and_takes_away_a_chart() {
     helm.ends(1, "install web chart", &["cannot re-use a name that is still in use"]);
     helm.ends(0, "upgrade web chart --set replicas=1 --wait --timeout 60s", &["STATUS: deployed", "REVISION: 2"]);
     helm.ends(0, "get manifest web", &["replicas: 1"]);
-    helm.ends(0, "history web", &["superseded", "deployed"]);
+    helm.ends(0, "rollback web 1 --wait --timeout 60s", &["Rollback was a success"]);
+    helm.ends(0, "get manifest web", &["replicas: 2"]);
+    served.write("chart/templates/web.yaml", &MANIFEST.replace("web:1", "web:2"));
+    helm.ends(0, "upgrade web chart --wait --timeout 60s", &["STATUS: deployed", "REVISION: 4"]);
+    helm.ends(0, "rollback web --wait --timeout 60s", &["Rollback was a success"]);
+    helm.ends(0, "get manifest web", &["example.com/web:1"]);
+    helm.ends(0, "history web", &["superseded", "deployed", "Rollback to 1", "Rollback to 3"]);
     helm.ends(0, "uninstall web --wait --timeout 60s", &["uninstalled"]);
     assert!(!helm.ends(0, "list", &[]).contains("web-0.1.0"));
     assets::judged(&assets::Judgement {
         protocol: "Kubernetes API: helm",
         judge: "helm 3.22.0",
-        covers: &["install, list, upgrade, history, uninstall of a small chart"],
-        lacks: &["rollback", "hooks", "charts with custom kinds"],
+        covers: &["install, list, upgrade, rollback, history, uninstall of a small chart, waiting for its pods"],
+        lacks: &["hooks", "charts with custom kinds"],
         count: helm.count.get(),
         lies: &[],
     });

@@ -2,6 +2,8 @@
 //!
 //! A schematic must have been posted before an image of it can be fetched. An image is described by [`DiskImage`],
 //! packed by [`Format`], built once and kept. Boot loaders, installers, ISOs and kernels are not handed out.
+//!
+//! Statuses, headers and words are those of image-factory 1.4.0, `internal/frontend/http`.
 
 mod disk;
 mod format;
@@ -20,7 +22,7 @@ use axum::extract::{Path, State as Handle};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, header};
+use http::{Method, StatusCode, header};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -42,6 +44,25 @@ const EXTENSIONS: &[(&str, &str)] = &[
     ("siderolabs/tailscale", "1.102.3"),
     ("siderolabs/util-linux-tools", "2.42.1"),
     ("siderolabs/zfs", "2.4.2-v1.14.6"),
+];
+
+/// Lies that the emulator can tell.
+pub(crate) const LIES: &[crate::Lie] = &[
+    ("factory-id-of-sorted-lists", "a schematic's id is taken with its extensions in order of their names"),
+    ("factory-arguments-lost", "a schematic is kept without its kernel arguments"),
+    ("factory-unknown-fields-pass", "a schematic may hold anything"),
+    ("factory-any-schematic", "an image of a schematic that nobody has posted is plain Talos"),
+    ("factory-newest-patch-lost", "the newest patch of a minor is not listed"),
+    ("factory-missing-is-200", "where there is no image the answer is 200 and a sentence"),
+    ("factory-posted-is-200", "a schematic that was made is answered with 200"),
+    ("factory-other-arch", "every image is for amd64"),
+    ("factory-extensions-left-out", "no image has its extensions"),
+    ("factory-cut-short", "the last sector's worth of an image's bytes is missing"),
+    ("factory-head-says-less", "a HEAD tells a shorter length"),
+    ("factory-type-of-anything", "every image is an `application/octet-stream`"),
+    ("factory-name-of-another", "an image is saved under a name without its platform"),
+    ("factory-digests-lost", "extensions are listed without their digests"),
+    ("factory-byte-flipped", "a byte in the middle of an image is another one"),
 ];
 
 type BuildKey = (DiskKey, Format);
@@ -116,10 +137,10 @@ pub(crate) fn describe(
 ) -> Result<DiskImage, (StatusCode, String)> {
     let missing = |what: String| (StatusCode::NOT_FOUND, what);
     let Some(found) = state.schematics.get(schematic) else {
-        return Err(missing(format!("schematic {schematic:?} not found")));
+        return Err(missing(format!("schematic ID {schematic:?} not found")));
     };
     if !is_version(talos) {
-        return Err(missing(format!("version \"v{talos}\" is not available")));
+        return Err(missing(format!("version {talos} is not available")));
     }
     if !PLATFORMS.contains(&platform) {
         return Err(missing(format!("platform {platform:?} is not supported")));
@@ -149,35 +170,53 @@ fn build(state: &mut State, image: &DiskImage, format: Format) -> Bytes {
 async fn create(Handle(world): Handle<World>, body: String) -> Response {
     let schematic = match Schematic::parse(&body) {
         Ok(schematic) => schematic,
-        Err(reason) => return (StatusCode::BAD_REQUEST, format!("yaml: {reason}\n")).into_response(),
+        Err(_) if world.lies("factory-unknown-fields-pass") => Schematic::default(),
+        Err(reason) => return (StatusCode::BAD_REQUEST, format!("{reason}\n")).into_response(),
     };
+    let schematic = bent(&world, schematic);
     let (id, canonical) = (schematic.id(), schematic.canonical());
     world.with(|state| state.factory.schematics.insert(id.clone(), schematic));
-    (StatusCode::CREATED, axum::Json(json!({"id": id, "schematic": canonical}))).into_response()
+    let status = if world.lies("factory-posted-is-200") { StatusCode::OK } else { StatusCode::CREATED };
+    (status, axum::Json(json!({"id": id, "schematic": canonical}))).into_response()
+}
+
+/// What is kept of a schematic where the world lies of schematics.
+fn bent(world: &World, mut schematic: Schematic) -> Schematic {
+    if world.lies("factory-id-of-sorted-lists") {
+        schematic.customization.system_extensions.official_extensions.sort();
+    }
+    if world.lies("factory-arguments-lost") {
+        schematic.customization.extra_kernel_args.clear();
+    }
+    schematic
 }
 
 async fn read(Handle(world): Handle<World>, Path(id): Path<String>) -> Response {
     match world.with(|state| state.factory.schematics.get(&id).map(Schematic::canonical)) {
         Some(text) => ([(header::CONTENT_TYPE, "application/yaml")], text).into_response(),
-        None => (StatusCode::NOT_FOUND, format!("schematic {id:?} not found\n")).into_response(),
+        None => (StatusCode::NOT_FOUND, "schematic not found\n").into_response(),
     }
 }
 
-async fn versions() -> Response {
+async fn versions(Handle(world): Handle<World>) -> Response {
+    let hidden = u32::from(world.lies("factory-newest-patch-lost"));
     let releases =
-        MINORS.iter().flat_map(|(minor, newest)| (0..=*newest).map(move |patch| format!("v{minor}.{patch}")));
+        MINORS.iter().flat_map(|(minor, newest)| (0..=*newest - hidden).map(move |patch| format!("v{minor}.{patch}")));
     let all: Vec<String> = releases.chain(PREVIEWS.iter().map(|version| format!("v{version}"))).collect();
     axum::Json(all).into_response()
 }
 
-async fn extensions(Path(version): Path<String>) -> Response {
-    if !version.strip_prefix('v').is_some_and(is_version) {
-        return (StatusCode::NOT_FOUND, format!("version {version:?} is not available\n")).into_response();
+async fn extensions(Handle(world): Handle<World>, Path(version): Path<String>) -> Response {
+    let talos = bare(&version);
+    if !is_version(talos) {
+        return (StatusCode::NOT_FOUND, format!("version {talos} is not available\n")).into_response();
     }
+    let has_digests = !world.lies("factory-digests-lost");
     let official = EXTENSIONS.iter().map(|(name, tag)| {
         let short = name.rsplit('/').next().unwrap_or(name);
         let reference = format!("ghcr.io/{name}:{tag}");
         let digest = format!("sha256:{}", hex::encode(Sha256::digest(&reference)));
+        let digest = if has_digests { digest } else { String::new() };
         json!({"name": name, "ref": reference, "digest": digest, "author": "Sidero Labs", "description": short})
     });
     axum::Json(official.collect::<Vec<_>>()).into_response()
@@ -186,20 +225,33 @@ async fn extensions(Path(version): Path<String>) -> Response {
 async fn image(
     Handle(world): Handle<World>,
     Path((schematic, version, path)): Path<(String, String, String)>,
-    headers: HeaderMap,
+    method: Method,
 ) -> Response {
-    let refuse = |(status, reason): (StatusCode, String)| (status, format!("{reason}\n")).into_response();
-    let Some((platform, arch, format)) = asset(&path) else {
-        return refuse((StatusCode::NOT_FOUND, format!("no image {path:?}")));
+    let refuse = |(status, reason): (StatusCode, String)| {
+        let status = if world.lies("factory-missing-is-200") { StatusCode::OK } else { status };
+        (status, format!("{reason}\n")).into_response()
     };
+    let (platform, arch, format) = match asset(&path) {
+        Ok(asset) => asset,
+        Err(reason) => return refuse((StatusCode::BAD_REQUEST, reason)),
+    };
+    let arch = if world.lies("factory-other-arch") { Arch::Amd64 } else { arch };
     if world.fault("factory", "image-missing", &path).is_some() {
         return refuse((StatusCode::NOT_FOUND, format!("no image {path:?}")));
     }
-    let talos = version.strip_prefix('v').unwrap_or_default().to_owned();
-    let wanted = match world.with(|state| describe(&state.factory, &schematic, &talos, platform, arch)) {
+    let found = world.with(|state| match describe(&state.factory, &schematic, bare(&version), platform, arch) {
+        Err((StatusCode::NOT_FOUND, _)) if state.lies.contains("factory-any-schematic") => {
+            describe(&state.factory, &Schematic::default().id(), bare(&version), platform, arch)
+        }
+        found => found,
+    });
+    let mut wanted = match found {
         Ok(wanted) => wanted,
         Err(reason) => return refuse(reason),
     };
+    if world.lies("factory-extensions-left-out") {
+        wanted.extensions.clear();
+    }
     let key = build_key(&wanted, format);
     if !world.with(|state| state.factory.built.contains_key(&key)) {
         // Fetches of a new image wait until it has been assembled: some 5 to 15 s.
@@ -207,51 +259,43 @@ async fn image(
         world.stage(&path, "image-build", world.delay_between(&label, 5_000, 15_000)).await;
     }
     let bytes = world.with(|state| build(&mut state.factory, &wanted, format));
-    let name = format!("attachment; filename=\"{path}\"");
-    let mut response = ranged(&bytes, headers.get(header::RANGE).and_then(|value| value.to_str().ok()));
-    if let Ok(name) = name.parse() {
-        response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+    handed_out(&world, &path, format, bytes, method == Method::HEAD)
+}
+
+/// An image as image-factory 1.4.0 serves it itself: whole, whatever range is asked for.
+fn handed_out(world: &World, path: &str, format: Format, mut bytes: Bytes, is_head: bool) -> Response {
+    if world.lies("factory-cut-short") {
+        bytes.truncate(bytes.len().saturating_sub(512));
     }
-    response
+    if world.lies("factory-byte-flipped") {
+        let mut bent = bytes.to_vec();
+        let middle = bent.len() / 2;
+        bent.iter_mut().skip(middle).take(1).for_each(|byte| *byte ^= 1);
+        bytes = bent.into();
+    }
+    let kind = if world.lies("factory-type-of-anything") { Format::Raw } else { format }.content_type();
+    let name =
+        if world.lies("factory-name-of-another") { path.split_once('-').map_or(path, |(_, end)| end) } else { path };
+    let disposition = format!("attachment; filename=\"{name}\"");
+    let headers = [(header::CONTENT_TYPE, kind.to_owned()), (header::CONTENT_DISPOSITION, disposition)];
+    let less = usize::from(is_head && world.lies("factory-head-says-less"));
+    (headers, bytes.slice(less..)).into_response()
 }
 
-/// Platform, architecture and format of `hcloud-arm64.raw.xz`.
-fn asset(path: &str) -> Option<(&str, Arch, Format)> {
-    let (stem, ending) = path.split_once('.')?;
-    let (platform, arch) = stem.rsplit_once('-')?;
-    let arch = match arch {
-        "arm64" => Arch::Arm64,
-        "amd64" => Arch::Amd64,
-        _ => return None,
-    };
-    Some((platform, arch, Format::of(ending)?))
+/// A version with or without `v`, as paths take it.
+fn bare(version: &str) -> &str {
+    version.strip_prefix('v').unwrap_or(version)
 }
 
-/// The whole, or the one range that was asked for (RFC 9110, 14).
-fn ranged(bytes: &Bytes, range: Option<&str>) -> Response {
-    let total = bytes.len();
-    let kind = (header::CONTENT_TYPE, "application/octet-stream".to_owned());
-    let accept = (header::ACCEPT_RANGES, "bytes".to_owned());
-    let Some(wanted) = range.and_then(|text| text.strip_prefix("bytes=")).filter(|text| !text.contains(',')) else {
-        return ([kind, accept], bytes.clone()).into_response();
-    };
-    let bounds = match wanted.split_once('-') {
-        Some(("", last)) => last.parse::<usize>().ok().map(|last| (total.saturating_sub(last), total)),
-        Some((from, "")) => from.parse().ok().map(|from| (from, total)),
-        Some((from, to)) => {
-            from.parse().ok().zip(to.parse::<usize>().ok()).map(|(from, to)| (from, (to + 1).min(total)))
-        }
-        None => None,
-    };
-    match bounds {
-        Some((from, to)) if from < to => {
-            let at = (header::CONTENT_RANGE, format!("bytes {from}-{}/{total}", to - 1));
-            (StatusCode::PARTIAL_CONTENT, [kind, accept, at], bytes.slice(from..to)).into_response()
-        }
-        _ => {
-            let at = (header::CONTENT_RANGE, format!("bytes */{total}"));
-            (StatusCode::RANGE_NOT_SATISFIABLE, [at]).into_response()
-        }
+/// Platform, architecture and format of `hcloud-arm64.raw.xz`; else what is wrong with it.
+fn asset(path: &str) -> Result<(&str, Arch, Format), String> {
+    let parts = path.split_once('.').and_then(|(stem, ending)| Some((stem, Format::of(ending)?)));
+    let (stem, format) = parts.ok_or_else(|| format!("invalid profile path: {path:?}"))?;
+    let (platform, arch) = stem.rsplit_once('-').ok_or_else(|| format!("invalid platform-arch: {stem:?}"))?;
+    match arch {
+        "arm64" => Ok((platform, Arch::Arm64, format)),
+        "amd64" => Ok((platform, Arch::Amd64, format)),
+        other => Err(format!("invalid architecture: {other:?}")),
     }
 }
 

@@ -4,7 +4,7 @@
 //! Each emulator lists its lies beside its code; the place that lies asks [`World::lies`] with the same name.
 
 use crate::world::{GreenhouseError, World};
-use crate::{cloudflare, dns, hetzner, kube, oci, s3, tailscale, talos};
+use crate::{cloudflare, dns, factory, hetzner, kube, oci, rescue, s3, tailscale, talos};
 use std::collections::BTreeSet;
 
 /// A lie's name, which begins with its emulator's, and what is untrue under it.
@@ -13,7 +13,7 @@ pub type Lie = (&'static str, &'static str);
 /// Every lie there is.
 pub fn lies() -> impl Iterator<Item = Lie> {
     let clouds = [hetzner::LIES, oci::LIES, cloudflare::LIES, s3::LIES, tailscale::LIES];
-    clouds.into_iter().chain([dns::LIES, kube::LIES, talos::LIES]).flatten().copied()
+    clouds.into_iter().chain([dns::LIES, factory::LIES, kube::LIES, rescue::LIES, talos::LIES]).flatten().copied()
 }
 
 /// The lies of one world.

@@ -41,6 +41,26 @@ pub(crate) struct Running {
     files: BTreeMap<String, Bytes>,
 }
 
+/// Lies that the emulator can tell.
+pub(crate) const LIES: &[crate::Lie] = &[
+    ("rescue-any-key", "root is let in with every key"),
+    ("rescue-host-key-changes", "each connection meets another host key"),
+    ("rescue-status-swallowed", "every command ends with status 0"),
+    ("rescue-stderr-as-stdout", "what a command says on stderr arrives as stdout"),
+    ("rescue-input-loses-its-end", "the last byte of each packet of input is lost"),
+    ("rescue-errexit-ignored", "`set -e` does nothing"),
+    ("rescue-pipefail-ignored", "`set -o pipefail` does nothing"),
+    ("rescue-nounset-ignored", "`set -u` does nothing"),
+    ("rescue-quotes-split", "a quoted variable is split into words"),
+    ("rescue-append-overwrites", "`>>` empties the file first"),
+    ("rescue-dd-one-block-less", "`dd count=N` copies N - 1 blocks"),
+    ("rescue-dd-skip-ignored", "`dd skip=N` reads from the start"),
+    ("rescue-dd-shifted", "`dd` to the disk begins a sector late"),
+    ("rescue-dd-tail-lost", "`dd` does not write a last block that is not full"),
+    ("rescue-unpack-forgives", "an archive that is cut or broken unpacks with status 0"),
+    ("rescue-wget-404-is-success", "`wget` ends with status 0 where the server refuses"),
+];
+
 /// How long sshd stays away if a fault rule says so without a figure: G7 of the failure modes is minutes.
 const REFUSED_S: u64 = 120;
 

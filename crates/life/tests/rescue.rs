@@ -11,10 +11,17 @@
 
 #[path = "rescue/bench.rs"]
 mod bench;
+#[path = "rescue/cases.rs"]
+mod cases;
+#[path = "rescue/sides.rs"]
+mod sides;
 
 use assets::{Judgement, Program, judged, needed, skip};
 use bench::{Disk, Project, System, packed, serve};
+use cases::{CASES, LIES};
 use clouds::Why;
+use sides::{Client, Side};
+use std::collections::BTreeMap;
 use std::process::Command;
 
 /// `sshd`, if it is here and can be put into namespaces of its own.
@@ -141,5 +148,44 @@ async fn a_session_that_is_cut_half_way_leaves_nothing_and_the_next_run_makes_it
         ],
         count: 11,
         lies: &[],
+    });
+}
+
+#[tokio::test]
+async fn one_suite_holds_on_the_real_shell_and_on_the_emulator_and_catches_every_lie() {
+    let Some(sshd) = sshd("the emulated rescue system beside OpenSSH's sshd and bash") else { return };
+    let listed: Vec<&str> =
+        greenhouse::lies().map(|(name, _)| name).filter(|name| name.starts_with("rescue-")).collect();
+    assert_eq!(listed, LIES.iter().map(|(lie, _)| *lie).collect::<Vec<_>>());
+    let client = Client::new(&sshd, "suite");
+    let system = System::new(&sshd, "suite", Disk::Large, "ed25519", true);
+    let (real, emulated) = (Side::real(&client, &system).await, Side::emulated(&client, &[]).await);
+    let (mut truth, mut wrong) = (BTreeMap::new(), Vec::new());
+    for case in CASES {
+        let (right, found) = (real.ask(case).await, emulated.ask(case).await);
+        if right != found {
+            wrong.push(format!("{}: {}\nreal     {right:?}\nemulated {found:?}", case.name, case.script));
+        }
+        truth.insert(case.name, right);
+    }
+    assert!(wrong.is_empty(), "{} of {} cases\n{}", wrong.len(), CASES.len(), wrong.join("\n\n"));
+    for (lie, name) in LIES {
+        let case = CASES.iter().find(|case| case.name == *name).unwrap();
+        let liar = Side::emulated(&client, &[lie]).await;
+        // A key that changes shows at the second connection.
+        let is_caught = liar.ask(case).await != truth[name] || liar.ask(case).await != truth[name];
+        assert!(is_caught, "{lie}: nobody has noticed");
+    }
+    judged(&Judgement {
+        protocol: "SSH of the rescue system: the emulator",
+        judge: "OpenSSH 9.2 ssh and sshd, bash, coreutils, wget, xz",
+        covers: &[
+            "keys let in and refused, the host key, both streams, status, input",
+            "bash's lists, pipelines, options, quotes and redirections as far as an image writer goes",
+            "dd, xz, gzip, wget: what they write, say and end with",
+        ],
+        lacks: &["blkdiscard, lsblk, power: they need a machine of one's own", "loops, conditions, here-documents"],
+        count: CASES.len() as u64,
+        lies: &listed,
     });
 }

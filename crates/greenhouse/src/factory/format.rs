@@ -31,6 +31,15 @@ impl Format {
         }
     }
 
+    /// By image-factory's `internal/mime`.
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Format::Raw | Format::RawZst => "application/octet-stream",
+            Format::RawXz => "application/x-xz",
+            Format::Qcow2 => "application/x-qemu-disk",
+        }
+    }
+
     /// Packs an image.
     pub(crate) fn pack(self, image: &DiskImage) -> Bytes {
         let raw = image.raw();

@@ -67,7 +67,7 @@ impl Schematic {
     /// Reads YAML, or JSON, which is YAML. The error is the parser's.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() {
-            return Ok(Schematic::default());
+            return Err("EOF".into());
         }
         serde_saphyr::from_str(text).map_err(|error| error.to_string())
     }
@@ -111,10 +111,10 @@ impl Schematic {
         out.optional(1, "bootloader", &customization.bootloader);
         if customization.secureboot != SecureBoot::default() {
             out.open(1, "secureboot");
+            out.optional(2, "enrollKeys", &customization.secureboot.enroll_keys);
             if customization.secureboot.include_well_known_certificates {
                 out.line(2, "includeWellKnownCertificates: true");
             }
-            out.optional(2, "enrollKeys", &customization.secureboot.enroll_keys);
         }
         if customization.disk_image.sector_size != 0 {
             out.open(1, "diskImage");
@@ -177,7 +177,8 @@ impl Canonical {
     fn indented(&mut self, level: usize, pad: &str, key: &str, value: &str) {
         let indent = level * 4;
         let _ = write!(self.0, "{:indent$}{pad}{key}: ", "");
-        self.scalar(value, indent + pad.len() + 4);
+        // A block of text starts at the next multiple of four columns after its key, which `- ` has moved by two.
+        self.scalar(value, (indent + pad.len()) / 4 * 4 + 4);
     }
 
     fn scalar(&mut self, value: &str, indent: usize) {
@@ -225,7 +226,7 @@ fn reads_as_another_type(value: &str) -> bool {
 fn is_plain(value: &str) -> bool {
     let starts_well = match value.chars().next() {
         Some('-' | '?' | ':') => value.chars().nth(1).is_some_and(|second| !second.is_whitespace()),
-        Some(first) => !",[]{}#&*!|>'\"%@`= ".contains(first),
+        Some(first) => !",[]{}#&*!|>'\"%@` ".contains(first),
         None => false,
     };
     starts_well
@@ -246,7 +247,8 @@ mod tests {
     #[test]
     fn ids_are_those_of_the_real_factory() {
         assert_eq!(id("customization: {}"), "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba");
-        assert_eq!(id(""), id("{}"));
+        assert_eq!(id("customization: {}"), id("{}"));
+        assert!(Schematic::parse("").is_err());
         let extensions = |list: &str| {
             id(&format!(r#"{{"customization": {{"systemExtensions": {{"officialExtensions": [{list}]}}}}}}"#))
         };

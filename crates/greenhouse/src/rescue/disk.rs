@@ -11,6 +11,7 @@ pub(super) const DEVICE: &str = "/dev/sda";
 const WRITE_MS: (u64, u64) = (20_000, 40_000);
 /// Raw bytes that take that long.
 const WRITE_BYTES: u64 = 1 << 20;
+const SECTOR: usize = 512;
 /// Nothing here is larger.
 const BYTES_MAX: usize = 256 << 20;
 
@@ -57,7 +58,7 @@ fn copy(args: &[String]) -> Result<Copy<'_>, String> {
         quiet: false,
     };
     for arg in args {
-        let wrong = || format!("dd: unrecognized operand '{arg}'");
+        let wrong = || format!("dd: unrecognized operand '{arg}'\nTry 'dd --help' for more information.");
         let number = |text: &str| size(text).ok_or_else(|| format!("dd: invalid number: '{text}'"));
         let (name, value) = arg.split_once('=').ok_or_else(wrong)?;
         match name {
@@ -144,10 +145,11 @@ impl Shell {
                 }
             }
         };
-        if copy.from.is_some() {
+        if copy.from.is_some() && !self.world.lies("rescue-dd-skip-ignored") {
             bytes = bytes.slice(copy.skip.saturating_mul(copy.block).min(bytes.len())..);
         }
         if let Some(count) = copy.count {
+            let count = count.saturating_sub(usize::from(self.world.lies("rescue-dd-one-block-less")));
             let wanted = count.saturating_mul(copy.block).min(BYTES_MAX);
             if copy.from == Some(DEVICE) && bytes.len() < wanted {
                 // Beyond what was written, a disk reads as zeros.
@@ -161,6 +163,9 @@ impl Shell {
             None => {
                 self.out(io, &bytes);
                 0
+            }
+            Some(DEVICE) if self.world.lies("rescue-dd-tail-lost") => {
+                self.write_disk(&copy, &bytes.slice(..bytes.len() - bytes.len() % copy.block), io).await?
             }
             Some(DEVICE) => self.write_disk(&copy, &bytes, io).await?,
             Some(path) if path.starts_with("/dev/") && path != "/dev/null" => {
@@ -187,7 +192,8 @@ impl Shell {
         let name = name.ok_or(Stop::Gone)?;
         let whole_ms = self.world.rng(&format!("write {name}")).between(WRITE_MS.0, WRITE_MS.1);
         let total_ms = whole_ms * (bytes.len() as u64).min(64 * WRITE_BYTES) / WRITE_BYTES;
-        let offset = copy.seek.saturating_mul(copy.block).min(BYTES_MAX);
+        let late = if self.world.lies("rescue-dd-shifted") { SECTOR } else { 0 };
+        let offset = copy.seek.saturating_mul(copy.block).min(BYTES_MAX) + late;
         let sparse = copy.sparse.then_some(copy.block);
         let world = self.world.clone();
         let writing = async {
@@ -252,17 +258,34 @@ fn zeros(copy: &Copy<'_>) -> usize {
     copy.count.unwrap_or(0).saturating_mul(copy.block).min(BYTES_MAX)
 }
 
-/// `1048576 bytes (1.0 MB, 1.0 MiB) copied, 28.1 s, 37.3 kB/s`.
-#[allow(clippy::cast_precision_loss, reason = "shown with one decimal")]
+/// `1048576 bytes (1.0 MB, 1.0 MiB) copied, 28.1 s, 37 kB/s`; what has no larger unit is not said again.
+#[allow(clippy::cast_precision_loss, reason = "shown with two figures")]
 fn copied(bytes: usize, took_ms: u64) -> String {
     let seconds = took_ms as f64 / 1000.0;
     let number = bytes as f64;
-    let rate = number / seconds.max(0.001) / 1e3;
-    format!(
-        "{bytes} bytes ({:.1} MB, {:.1} MiB) copied, {seconds:.1} s, {rate:.1} kB/s",
-        number / 1e6,
-        number / f64::from(1 << 20)
-    )
+    let rate = scaled(number / seconds.max(0.001), 1e3, &["B", "kB", "MB", "GB"]);
+    let [si, iec] = [(1e3, ["B", "kB", "MB", "GB"]), (1024.0, ["B", "KiB", "MiB", "GiB"])]
+        .map(|(step, units)| scaled(number, step, &units));
+    let amount = match bytes {
+        1 => "1 byte".to_owned(),
+        0..1000 => format!("{bytes} bytes"),
+        1000..1024 => format!("{bytes} bytes ({si})"),
+        _ => format!("{bytes} bytes ({si}, {iec})"),
+    };
+    format!("{amount} copied, {seconds:.1} s, {rate}/s")
+}
+
+/// In the largest unit that leaves a one before the point; a decimal below ten.
+fn scaled(mut number: f64, step: f64, units: &[&str]) -> String {
+    let mut unit = units.iter();
+    let mut shown = unit.next().copied().unwrap_or_default();
+    for larger in unit {
+        if number < step {
+            break;
+        }
+        (number, shown) = (number / step, larger);
+    }
+    if number < 9.95 { format!("{number:.1} {shown}") } else { format!("{number:.0} {shown}") }
 }
 
 /// A disk after a write at `offset`. With `sparse`, blocks of zeros are skipped and what was there stays.
@@ -292,6 +315,19 @@ mod tests {
         assert_eq!(overlay(&old, 0, &[1, 1, 0, 0], Some(2)).as_ref(), [1, 1, 9, 9, 9, 9, 9, 9]);
         assert_eq!(overlay(&old, 0, &[1, 1, 0, 0], None).as_ref(), [1, 1, 0, 0, 9, 9, 9, 9]);
         assert_eq!(overlay(&Bytes::new(), 2, &[1], None).as_ref(), [0, 0, 1]);
+    }
+
+    #[test]
+    fn amounts_are_said_as_dd_says_them() {
+        for (bytes, said) in [
+            (0, "0 bytes"),
+            (1, "1 byte"),
+            (1000, "1000 bytes (1.0 kB)"),
+            (1300, "1300 bytes (1.3 kB, 1.3 KiB)"),
+            (104_857_600, "104857600 bytes (105 MB, 100 MiB)"),
+        ] {
+            assert_eq!(copied(bytes, 1_000).split(" copied, ").next(), Some(said));
+        }
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Shell {
         }
     }
 
-    /// `wget [-q] [-nv] [-O FILE] URL`. Exit statuses are those of its manual: 4 network, 8 the server's refusal.
+    /// `wget [-q] [-nv] [-O FILE] URL`, which is as terse as with `-nv`. Exit statuses are those of its manual: 4 network, 8 the server's refusal.
     pub(super) async fn wget(&mut self, args: &[String], io: &mut Io) -> Code {
         let (mut to, mut url, mut quiet) = (None, None, false);
         let mut rest = args.iter().map(String::as_str);
@@ -92,15 +92,26 @@ impl Shell {
         let tell = |shell: &mut Shell, io: &mut Io, text: String, code| {
             if quiet { code } else { shell.fail(io, &text, code) }
         };
-        Ok(match self.fetch(url, true).await? {
+        let fetched = self.fetch(url, true).await?;
+        let when = self.world.now().strftime("%Y-%m-%d %H:%M:%S");
+        Ok(match fetched {
             Fetched::NoUrl => tell(self, io, format!("{url}: Invalid URL."), 1),
             Fetched::Failed(error) => tell(self, io, format!("wget: {error}"), 4),
             Fetched::Answer { status: 200..=299, body, is_whole } => {
                 let length = body.len();
                 self.deliver(Some(&to), body, io);
-                if is_whole { 0 } else { tell(self, io, format!("Connection closed at byte {length}. Giving up."), 4) }
+                if is_whole {
+                    tell(self, io, format!("{when} URL:{url} [{length}/{length}] -> \"{to}\" [1]"), 0)
+                } else {
+                    tell(self, io, format!("Connection closed at byte {length}. Giving up."), 4)
+                }
             }
-            Fetched::Answer { status, .. } => tell(self, io, format!("ERROR {status}."), 8),
+            Fetched::Answer { status, .. } => {
+                let reason = http::StatusCode::from_u16(status).ok();
+                let reason = reason.and_then(|status| status.canonical_reason()).unwrap_or("(no description)");
+                let code = if self.world.lies("rescue-wget-404-is-success") { 0 } else { 8 };
+                tell(self, io, format!("{url}:\n{when} ERROR {status}: {reason}."), code)
+            }
         })
     }
 

@@ -115,11 +115,23 @@ impl Shell {
 
     fn printf(&mut self, args: &[String], io: &mut Io) -> i32 {
         let Some((format, values)) = args.split_first() else { return 2 };
-        let mut text = format.replace("\\n", "\n").replace("\\t", "\t");
-        for value in values {
-            text = text.replacen("%s", value, 1).replacen("%d", value, 1);
+        let format = format.replace("\\n", "\n").replace("\\t", "\t");
+        // The format is used again until no value is left.
+        let places = format.matches("%s").count() + format.matches("%d").count();
+        let mut rounds: Vec<&[String]> = values.chunks(places.max(1)).collect();
+        if rounds.is_empty() || places == 0 {
+            rounds = vec![&[]];
         }
-        self.out(io, text.replace("%s", "").replace("%%", "%"));
+        for round in rounds {
+            let mut text = format.clone();
+            for value in round {
+                let next = text.find("%s").into_iter().chain(text.find("%d")).min();
+                if let Some(at) = next {
+                    text.replace_range(at..at + 2, value);
+                }
+            }
+            self.out(io, text.replace("%s", "").replace("%d", "0").replace("%%", "%"));
+        }
         0
     }
 
@@ -264,10 +276,11 @@ impl Shell {
     }
 
     fn locate(&mut self, args: &[String], io: &mut Io) -> i32 {
-        match args.iter().find(|arg| !arg.starts_with('-')) {
-            Some(name) if NAMES.contains(&name.as_str()) => self.say(io, &format!("/usr/bin/{name}")),
-            _ => 1,
+        let found: Vec<&String> = args.iter().filter(|name| NAMES.contains(&name.as_str())).collect();
+        for name in &found {
+            self.say(io, &format!("/usr/bin/{name}"));
         }
+        i32::from(found.is_empty())
     }
 
     async fn unpack(
@@ -295,7 +308,10 @@ impl Shell {
                 self.out(io, raw);
                 0
             }
-            Err(reason) => self.fail(io, &format!("{name}: {reason}"), 1),
+            Err(reason) => {
+                let status = i32::from(!self.world.lies("rescue-unpack-forgives"));
+                self.fail(io, &format!("{name}: {reason}"), status)
+            }
         }
     }
 

@@ -148,7 +148,11 @@ impl Shell {
                 is_last = at + 1 == chain.rest.len() && !pipeline.negated;
             }
         }
-        if self.settings.errexit && code != 0 && is_last { Err(Stop::Exit(code)) } else { Ok(code) }
+        if self.settings.errexit && code != 0 && is_last && !self.world.lies("rescue-errexit-ignored") {
+            Err(Stop::Exit(code))
+        } else {
+            Ok(code)
+        }
     }
 
     async fn pipeline(&mut self, pipeline: &Pipeline, io: &mut Io) -> Code {
@@ -175,8 +179,8 @@ impl Shell {
         }
         io.input = input;
         let last = codes.last().copied().unwrap_or(0);
-        let code =
-            if self.settings.pipefail { codes.into_iter().rev().find(|code| *code != 0).unwrap_or(0) } else { last };
+        let counts_all = self.settings.pipefail && !self.world.lies("rescue-pipefail-ignored");
+        let code = if counts_all { codes.into_iter().rev().find(|code| *code != 0).unwrap_or(0) } else { last };
         Ok(if pipeline.negated { i32::from(code == 0) } else { code })
     }
 
@@ -197,7 +201,10 @@ impl Shell {
         }
         let Some((name, arguments)) = words.split_first() else {
             self.settings.variables.extend(assigned);
-            return Ok(0);
+            // The status of the last substitution, if there was one.
+            let is_output = |part: &Part| matches!(part, Part::Output { .. });
+            let ran = command.assignments.iter().flat_map(|(_, word)| word).any(is_output);
+            return Ok(if ran { self.last } else { 0 });
         };
         let outer = (io.out.clone(), io.err.clone());
         (io.out, io.err) = (own_out, own_err);
@@ -234,7 +241,7 @@ impl Shell {
                 return Ok(Ok(()));
             }
             To::File(word) | To::Both(word) => (word, false),
-            To::Append(word) => (word, true),
+            To::Append(word) => (word, !self.world.lies("rescue-append-overwrites")),
         };
         let path = self.expand(word).await?.join(" ");
         if !append {
@@ -256,7 +263,9 @@ impl Shell {
         for part in word {
             let (text, quoted) = match part {
                 Part::Text(text) => (text.clone(), true),
-                Part::Variable { name, quoted } => (self.variable(name)?, *quoted),
+                Part::Variable { name, quoted } => {
+                    (self.variable(name)?, *quoted && !self.world.lies("rescue-quotes-split"))
+                }
                 Part::Output { script, quoted } => (self.output_of(script).await?, *quoted),
             };
             if quoted {
@@ -286,7 +295,7 @@ impl Shell {
         }
         match self.settings.variables.get(name) {
             Some(value) => Ok(value.clone()),
-            None if self.settings.nounset => {
+            None if self.settings.nounset && !self.world.lies("rescue-nounset-ignored") => {
                 let text = format!("bash: line 1: {name}: unbound variable\n");
                 let _ = self.said.send(Said::Err(Bytes::from(text)));
                 Err(Stop::Exit(127))

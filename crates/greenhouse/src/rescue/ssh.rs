@@ -22,6 +22,8 @@ const WATCH: Duration = Duration::from_secs(1);
 pub(super) async fn serve(world: World, id: MachineId, boot: u64, access: Arc<Armed>, stream: Box<dyn Stream>) {
     // A new host key each boot, as a RAM disk has it: nobody can know it beforehand.
     let seed = world.rng(&format!("rescue host key {id} {boot}")).bytes::<32>();
+    let changes = world.lies("rescue-host-key-changes");
+    let seed = if changes { world.with(|state| state.rng().bytes::<32>()) } else { seed };
     let config = Config {
         server_id: SshId::Standard("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u7".into()),
         keys: vec![PrivateKey::from(Ed25519Keypair::from_seed(&seed))],
@@ -63,7 +65,8 @@ impl Visitor {
     fn knows(&self, user: &str, key: &PublicKey) -> bool {
         let authorized =
             self.access.authorized_keys.iter().filter_map(|line| PublicKey::from_openssh(line.trim()).ok());
-        user == "root" && authorized.into_iter().any(|known| known.key_data() == key.key_data())
+        let is_known = authorized.into_iter().any(|known| known.key_data() == key.key_data());
+        user == "root" && (is_known || self.world.lies("rescue-any-key"))
     }
 }
 
@@ -101,6 +104,8 @@ impl Handler for Visitor {
     }
 
     async fn data(&mut self, channel: ChannelId, data: &[u8], _: &mut Session) -> Result<(), Self::Error> {
+        let lost = usize::from(self.world.lies("rescue-input-loses-its-end"));
+        let data = data.get(..data.len().saturating_sub(lost)).unwrap_or_default();
         if let Some(feed) = self.stdin.get(&channel) {
             // A command that reads no input lets it fall.
             let _ = feed.send(Bytes::copy_from_slice(data));
@@ -131,6 +136,8 @@ impl Handler for Visitor {
         let (said, hears) = mpsc::unbounded_channel();
         let mut shell = Shell::new(self.world.clone(), self.id, self.boot, stdin, said);
         let handle = session.handle();
+        let (swallows, mixes) =
+            (self.world.lies("rescue-status-swallowed"), self.world.lies("rescue-stderr-as-stdout"));
         let running = async move {
             let code = shell.run(&text).await;
             // The last sender goes with the shell, so that `relay` ends after the last word.
@@ -138,9 +145,9 @@ impl Handler for Visitor {
             code
         };
         self.world.spawn(async move {
-            let (code, ()) = futures::join!(running, relay(&handle, channel, hears));
+            let (code, ()) = futures::join!(running, relay(&handle, channel, hears, mixes));
             let Some(code) = code else { return };
-            let status = u32::try_from(code).unwrap_or(255);
+            let status = if swallows { 0 } else { u32::try_from(code).unwrap_or(255) };
             let _ = handle.exit_status_request(channel, status).await;
             let _ = handle.eof(channel).await;
             let _ = handle.close(channel).await;
@@ -149,13 +156,14 @@ impl Handler for Visitor {
     }
 }
 
-/// Passes on what a command says.
-async fn relay(handle: &Handle, channel: ChannelId, mut hears: UnboundedReceiver<Said>) {
+/// Passes on what a command says; `mixes` makes one stream of both.
+async fn relay(handle: &Handle, channel: ChannelId, mut hears: UnboundedReceiver<Said>, mixes: bool) {
     /// SSH_EXTENDED_DATA_STDERR.
     const STDERR: u32 = 1;
     while let Some(said) = hears.recv().await {
         let passed = match said {
             Said::Out(bytes) => handle.data(channel, bytes).await,
+            Said::Err(bytes) if mixes => handle.data(channel, bytes).await,
             Said::Err(bytes) => handle.extended_data(channel, STDERR, bytes).await,
         };
         if passed.is_err() {

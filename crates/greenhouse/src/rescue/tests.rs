@@ -147,7 +147,7 @@ async fn the_shell_is_bash_enough() {
         ("false; echo $?", 0, "1\n"),
         ("set -e; false; echo never", 1, ""),
         ("set -e; false || true; echo still", 0, "still\n"),
-        ("X='1 2'; printf '%s-' $X; echo \"$X\"", 0, "1-1 2\n"),
+        ("X='1 2'; printf '%s-' $X; echo \"$X\"", 0, "1-2-1 2\n"),
         ("echo hidden >/dev/null; echo err 2>&1 1>/dev/null", 0, ""),
         ("nonsense 2>&1 | head -c 4", 0, "bash"),
         ("nonsense", 127, ""),
@@ -158,7 +158,7 @@ async fn the_shell_is_bash_enough() {
         ("lsblk -bdno SIZE /dev/sda", 0, "42949672960\n"),
         ("head -c 3 /dev/sda | sha256sum | head -c 8", 0, "6a7dc6f4"),
         ("cat", 0, "given"),
-        ("command -v wget xz && command -v nothing", 1, "/usr/bin/wget\n"),
+        ("command -v wget xz && command -v nothing", 1, "/usr/bin/wget\n/usr/bin/xz\n"),
     ] {
         let (found, said, _) = run(&session, script, b"given").await;
         assert_eq!((found, said.as_str()), (Some(status), out), "{script}");

@@ -75,6 +75,11 @@ impl System {
         panic!("sshd does not start: {}", system.log());
     }
 
+    /// Lets this key in, and no other.
+    pub fn authorize(&self, public_key: &str) {
+        fs::write(self.folder.join("authorized"), public_key).unwrap();
+    }
+
     /// What is on its disk.
     pub fn disk(&self) -> Vec<u8> {
         fs::read(self.folder.join("disk")).unwrap_or_default()
