@@ -33,6 +33,7 @@ pub const FACTS: &[Fact] = &[
 const VANILLA: &str = "376567988ad370138ad8b2698212367b8edcb69b5fd68c80be1f2ec7d603b4ba";
 const TAILSCALE: &str = "customization: {systemExtensions: {officialExtensions: [siderolabs/tailscale]}}";
 
+#[allow(clippy::needless_pass_by_value, reason = "what was found and what was wanted are said once and gone")]
 fn same<T: PartialEq<U> + Debug, U: Debug>(what: &str, found: T, wanted: U) -> Holds {
     if found == wanted { Ok(()) } else { Err(format!("{what}: {found:?} instead of {wanted:?}")) }
 }
@@ -41,7 +42,7 @@ fn same<T: PartialEq<U> + Debug, U: Debug>(what: &str, found: T, wanted: U) -> H
 fn random(rng: &mut Rng) -> Value {
     const NASTY: &[u8] = b"azAZ09-_.=,:;/@#&*!%'\"{}[]|> ?`~^+\\";
     let word = |rng: &mut Rng| {
-        let length = rng.between(1, 24) as usize;
+        let length = usize::try_from(rng.between(1, 24)).unwrap();
         rng.text(NASTY, length)
     };
     let mut customization = json!({});
@@ -58,7 +59,11 @@ fn random(rng: &mut Rng) -> Value {
     let (key, value) = (rng.below(16), word(rng));
     set(rng, "meta", json!([{"key": key, "value": value}, {"key": 12, "value": "a: 1\nb: 2\n"}]));
     set(rng, "embeddedMachineConfiguration", json!("machine:\n  install: {}\n\n---\nkind: X\n"));
-    let bootloader = ["sd-boot", "grub", "dual-boot"][rng.below(3) as usize];
+    let bootloader = match rng.below(3) {
+        0 => "sd-boot",
+        1 => "grub",
+        _ => "dual-boot",
+    };
     set(rng, "bootloader", json!(bootloader));
     set(rng, "secureboot", json!({"includeWellKnownCertificates": true, "enrollKeys": "force"}));
     set(rng, "diskImage", json!({"sectorSize": 4096}));

@@ -120,7 +120,7 @@ impl<'a> Side<'a> {
             Input::Text(text) => text.into(),
             Input::Noise(bytes) => {
                 let mut rng = Rng::seeded(3);
-                (0..bytes).map(|_| rng.below(256) as u8).collect()
+                (0..bytes).flat_map(|_| rng.bytes::<1>()).collect()
             }
             Input::HalfAnImage => self.packed[..self.packed.len() / 2].to_vec(),
         };
