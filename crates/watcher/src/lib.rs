@@ -16,6 +16,7 @@
 
 pub mod eyes;
 pub mod kubernetes;
+pub mod permit;
 pub mod probe;
 pub mod scene;
 pub mod status;
