@@ -86,6 +86,7 @@ impl Cache {
         match asset.comes {
             Comes::Go { module, .. } => self.recipes.join("go").join(module),
             Comes::Python { requirements, .. } => self.recipes.join("python").join(format!("{requirements}.txt")),
+            Comes::Npm { .. } => self.recipes.join("npm").join(asset.name),
             Comes::Debian { .. } => self.recipes.clone(),
         }
     }
@@ -106,6 +107,7 @@ impl Cache {
             }
             Comes::Go { .. } => ["go.mod", "go.sum"].map(|file| recipe.join(file)).into(),
             Comes::Python { .. } => vec![recipe],
+            Comes::Npm { .. } => ["package.json", "package-lock.json"].map(|file| recipe.join(file)).into(),
             Comes::Debian { .. } => Vec::new(),
         }
     }
@@ -116,6 +118,7 @@ pub(crate) fn inner(asset: &Asset) -> PathBuf {
     match asset.comes {
         Comes::Go { .. } => asset.name.into(),
         Comes::Python { program, .. } => Path::new("bin").join(program),
+        Comes::Npm { package, file } => Path::new("node_modules").join(package).join(file),
         Comes::Debian { program, .. } => program.into(),
     }
 }

@@ -65,6 +65,7 @@ impl Machine {
         let needs: &[(&'static str, &'static str)] = match asset.comes {
             Comes::Go { .. } => &[("go", "Go 1.26")],
             Comes::Python { .. } => &[("python3", "Python 3.11 with its venv module")],
+            Comes::Npm { .. } => &[("npm", "Node.js with npm")],
             Comes::Debian { .. } => &[("apt-get", "a Debian"), ("dpkg-deb", "a Debian")],
         };
         let missing = needs.iter().find(|(tool, _)| !self.has(tool))?;
@@ -115,6 +116,14 @@ impl Asset {
                     self,
                     pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&recipe),
                 )
+            }
+            Comes::Npm { .. } => {
+                for name in ["package.json", "package-lock.json"] {
+                    disk(self, &recipe, fs::copy(recipe.join(name), fresh.join(name)))?;
+                }
+                let mut npm = Command::new("npm");
+                npm.args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"]).current_dir(fresh);
+                run(self, &mut npm)
             }
             Comes::Debian { packages, .. } => self.unpack(cache, packages, fresh),
         }

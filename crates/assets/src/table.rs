@@ -31,6 +31,13 @@ pub enum Comes {
         /// Name below the environment's `bin`.
         program: &'static str,
     },
+    /// A file of one package that `assets/npm/ASSET/package-lock.json` pins; none of its scripts is run.
+    Npm {
+        /// The package.
+        package: &'static str,
+        /// Name inside the package.
+        file: &'static str,
+    },
     /// Debian packages and what they depend on, unpacked into a folder of their own; nothing is installed.
     Debian {
         /// Names of packages.
@@ -66,6 +73,8 @@ const KUBERNETES: &str = "-X k8s.io/component-base/version.gitVersion=v1.37.2 \
      -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37";
 const BOOKWORM: &str = "debian-12";
 const NODES: &str = "what a cluster of real nodes does";
+/// With a font: an unpacked browser has none to draw with.
+const BROWSER: &[&str] = &["chromium-headless-shell", "fonts-dejavu-core"];
 const NODE_PACKAGES: &[&str] =
     &["containerd", "runc", "containernetworking-plugins", "iproute2", "iptables", "busybox-static"];
 
@@ -107,6 +116,7 @@ impl Asset {
         match self.comes {
             Comes::Go { .. } => "go",
             Comes::Python { .. } => "pypi",
+            Comes::Npm { .. } => "npm",
             Comes::Debian { .. } => "debian",
         }
     }
@@ -146,6 +156,10 @@ pub const TABLE: &[Asset] = &[
         .probe(&["version", "--client"]),
     asset("etcd", "3.7.0", "the Kubernetes emulator", kubernetes("go.etcd.io/etcd/server/v3")),
     asset("kube-apiserver", "1.37.2", "the Kubernetes emulator", kubernetes("k8s.io/kubernetes/cmd/kube-apiserver")),
+    // What looks at the watcher's status page and metrics.
+    asset("promlint", "1.25.0", "metrics", go("promlint", ".")).probe(&[]),
+    asset("chromium", BOOKWORM, "the status page", debian(BROWSER, "usr/lib/chromium/chromium-headless-shell")),
+    asset("axe", "4.14.1", "the status page", Comes::Npm { package: "axe-core", file: "axe.min.js" }).probe(&[]),
     // What a real Talos node is made of.
     asset("launcher", "1", "nothing: it starts Talos nodes", go("launcher", ".")).probe(&[]),
     asset(

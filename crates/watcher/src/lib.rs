@@ -15,6 +15,7 @@
 //! record that does not bear its mark is left alone, and without a live permit nothing is written.
 
 pub mod eyes;
+pub mod face;
 pub mod kubernetes;
 pub mod permit;
 pub mod probe;
