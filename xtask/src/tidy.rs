@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("bouquet-detect", 0),
     ("bouquet-talos", 1),
     ("bouquet-clouds", 1),
+    ("bouquet-addons", 1),
     ("bouquet-plan", 2),
     ("bouquet-engine", 3),
     ("bouquet-watcher", 3),
