@@ -32,7 +32,7 @@ mod subnet;
 mod trust;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::factory::DiskImage;
 use crate::kube::ClusterId;
@@ -206,4 +206,11 @@ pub(crate) fn lost(state: &mut Everything, id: MachineId) {
 /// Whether a majority of the voters of this Kubernetes cluster's etcd is alive, without which its API hangs.
 pub(crate) fn has_quorum(state: &Everything, cluster: ClusterId) -> bool {
     state.talos.etcd.values().any(|etcd| etcd.kube == cluster && etcd.has_quorum())
+}
+
+/// Where the API servers of a Kubernetes cluster are, and whether each of them answers.
+pub(crate) fn api_servers(state: &Everything, cluster: ClusterId) -> Vec<(IpAddr, bool)> {
+    let etcd = state.talos.etcd.values().filter(|etcd| etcd.kube == cluster);
+    let serves = |id| node(state, id).is_some_and(|node| node.kube_api.is_some());
+    etcd.flat_map(|etcd| etcd.members.values()).map(|member| (member.address, serves(member.machine))).collect()
 }
