@@ -10,6 +10,7 @@
 //!   vendors: hetzner · oci · tailscale · cloudflare · factory · s3        nodes: talos · kube · rescue (SSH)
 //!                    │ make, power, delete                                   ▲ boot
 //!                    └────────────▶ Machine: disk bytes, user data, firmware ┘
+//!                                       pods of kube: programs by image, Traefik among them ◀─ Options.programs
 //! ```
 //!
 //! A machine acts only on the bytes that reach it. This crate refuses to know the product: it never imports
@@ -35,6 +36,7 @@ mod s3;
 mod serve;
 mod tailscale;
 mod talos;
+mod traefik;
 mod world;
 
 pub use fault::{CATALOGUE, FaultError};

@@ -524,7 +524,7 @@ impl Wire for Outside {
     fn call(
         &self,
         target: &Target,
-        request: http::Request<Body>,
+        mut request: http::Request<Body>,
     ) -> BoxFuture<'static, Result<http::Response<Body>, Error>> {
         let (world, from, target) = (self.world.clone(), self.from, target.clone());
         Box::pin(async move {
@@ -544,6 +544,9 @@ impl Wire for Outside {
                     return std::future::pending().await;
                 }
                 peer.certificates = handshake::check(&target, endpoint.tls.as_ref(), world.now())?;
+                if matches!(endpoint.serves, Serves::Door(..)) {
+                    name_host(&target, &mut request);
+                }
                 world.exchange(&endpoint, peer, request).await
             };
             let answer = answer.await;
@@ -572,6 +575,19 @@ impl Wire for Outside {
             let (endpoint, peer) = admitted?;
             stream_to(&world, &target, endpoint, peer)
         })
+    }
+}
+
+/// Names the host that a request is for, as every HTTP client does, where its author has not.
+pub(crate) fn name_host(target: &Target, request: &mut http::Request<Body>) {
+    if request.headers().contains_key(http::header::HOST) {
+        return;
+    }
+    let is_usual = target.port == if target.tls.is_some() { 443 } else { 80 };
+    let of_target = || if is_usual { target.host.clone() } else { target.authority() };
+    let host = request.uri().authority().map_or_else(of_target, |authority| authority.as_str().to_owned());
+    if let Ok(host) = http::HeaderValue::try_from(host) {
+        request.headers_mut().insert(http::header::HOST, host);
     }
 }
 

@@ -214,3 +214,16 @@ pub(crate) fn api_servers(state: &Everything, cluster: ClusterId) -> Vec<(IpAddr
     let serves = |id| node(state, id).is_some_and(|node| node.kube_api.is_some());
     etcd.flat_map(|etcd| etcd.members.values()).map(|member| (member.address, serves(member.machine))).collect()
 }
+
+/// A certificate that nobody vouches for, for a year: chain and key, DER and PKCS#8.
+pub(crate) fn self_signed(
+    common_name: &str,
+    name: String,
+    rng: &mut wire::Rng,
+    now: Timestamp,
+) -> Option<(Vec<Vec<u8>>, Vec<u8>)> {
+    let valid = std::time::Duration::from_hours(365 * 24);
+    let wanted =
+        pki::Wanted { common_name, organization: None, names: vec![name], addresses: Vec::new(), server: true, valid };
+    pki::self_signed(&wanted, rng, now).map(|made| (made.chain, made.key))
+}

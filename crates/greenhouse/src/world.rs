@@ -5,7 +5,9 @@ use crate::journal::{Entry, Journal};
 use crate::machine::{Machine, MachineId};
 use crate::net::{Cut, From, Net, Outside};
 use crate::program::Programs;
-use crate::{checkip, cloudflare, dns, factory, hetzner, inventory, kube, lie, machine, oci, s3, tailscale, talos};
+use crate::{
+    checkip, cloudflare, dns, factory, hetzner, inventory, kube, lie, machine, oci, s3, tailscale, talos, traefik,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -237,7 +239,7 @@ impl Greenhouse {
             cloudflare: cloudflare::State::new(&rng.child("cloudflare"), &options.zone),
             factory: factory::State::default(),
             s3: s3::State::new(&rng.child("s3")),
-            kube: kube::State::new(options.programs.clone()),
+            kube: kube::State::new(options.programs.clone().or(traefik::programs())),
             talos: talos::State::default(),
             dns: dns::State::default(),
             net: Net::new(),

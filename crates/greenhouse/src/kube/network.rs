@@ -124,7 +124,7 @@ pub(crate) fn way(state: &mut State, seat: &Seat, to: IpAddr, port: u16) -> Way 
     };
     let Some(cluster) = super::cluster(state, seat.cluster) else { return Way::Void };
     let Some(running) = cluster.running.values().find(|at| !at.host_network && at.address == to) else {
-        return if in_pod_range(cluster, to) { without_program(cluster, to) } else { Way::Out(to, port) };
+        return if in_pod_range(cluster, to) { without_program(state, cluster, seat, to) } else { Way::Out(to, port) };
     };
     let (there, boot) = running.machine;
     let found = door(running, port);
@@ -221,11 +221,13 @@ fn in_pod_range(cluster: &Cluster, to: IpAddr) -> bool {
     nodes.into_iter().any(|(_, node)| node["spec"]["podCIDR"].as_str().is_some_and(|range| range.starts_with(&prefix)))
 }
 
-/// A pod whose image has no program listens nowhere; an address that no pod has leads nowhere.
-fn without_program(cluster: &Cluster, to: IpAddr) -> Way {
+/// A pod that runs nothing listens nowhere, while its machine runs; an address that no pod has leads nowhere.
+fn without_program(state: &State, cluster: &Cluster, seat: &Seat, to: IpAddr) -> Way {
     let address = to.to_string();
-    let is_there = pods::list(&cluster.store, "").any(|(_, pod)| pod["status"]["podIP"] == *address);
-    if is_there { Way::Refused } else { Way::Void }
+    let pod = pods::list(&cluster.store, "").find(|(_, pod)| pod["status"]["podIP"] == *address);
+    let machine = pod.and_then(|(_, pod)| cluster.machine(pods::node_of(pod)));
+    let answers = |(id, boot)| machine::is_boot(state, id, boot) && is_joined(state, cluster, seat, id);
+    if machine.is_some_and(answers) { Way::Refused } else { Way::Void }
 }
 
 /// Whether pods of the seat's node reach pods of another: VXLAN between the addresses that the nodes have reported.

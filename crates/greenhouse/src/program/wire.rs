@@ -3,7 +3,7 @@
 use crate::handshake;
 use crate::kube::{self, ClusterId, Found, Way};
 use crate::machine::{self, MachineId};
-use crate::net::{Endpoint, From, Peer, Serves, stream_to};
+use crate::net::{Endpoint, From, Peer, Serves, name_host, stream_to};
 use crate::world::World;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -26,10 +26,7 @@ pub(crate) struct Seat {
     pub cluster: ClusterId,
     pub namespace: String,
     pub machine: MachineId,
-    /// Which of the machine's boots.
-    pub boot: u64,
     pub address: IpAddr,
-    pub host_network: bool,
     /// Resolves the cluster's names: not so on the host network, unless the pod says so.
     pub cluster_names: bool,
     /// Draws of this pod's own, by start.
@@ -54,7 +51,7 @@ impl Wire for PodWire {
     fn call(
         &self,
         target: &Target,
-        request: http::Request<Body>,
+        mut request: http::Request<Body>,
     ) -> BoxFuture<'static, Result<http::Response<Body>, Error>> {
         let (world, seat, target, over) = (self.world.clone(), self.seat.clone(), target.clone(), self.over.clone());
         Box::pin(async move {
@@ -64,6 +61,7 @@ impl Wire for PodWire {
                     return std::future::pending().await;
                 }
                 peer.certificates = handshake::check(&target, endpoint.tls.as_ref(), world.now())?;
+                name_host(&target, &mut request);
                 let to = peer.to;
                 let is_api = endpoint.name.ends_with(":6443");
                 let answer = world.exchange(&endpoint, peer, request).await?;

@@ -276,9 +276,7 @@ fn assemble(
         cluster: id,
         namespace: running.key.namespace.clone(),
         machine: running.machine.0,
-        boot: running.machine.1,
         address: running.address,
-        host_network: running.host_network,
         cluster_names: policy == "ClusterFirstWithHostNet" || policy == "ClusterFirst" && !running.host_network,
         label: label.clone(),
     };

@@ -58,6 +58,14 @@ impl Authority {
         self.user("", organization)
     }
 
+    /// A server's certificate and key, PEM.
+    pub(crate) fn server(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &Issuer::from_params(&self.params, &self.signer)).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
     pub(crate) fn der(&self) -> Vec<u8> {
         self.der.clone()
     }
