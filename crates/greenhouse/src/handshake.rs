@@ -31,7 +31,7 @@ pub(crate) fn check(
         (Some(tls), Some(server)) => (tls, server),
     };
     let own = match (server, &tls.roots) {
-        (ServerTls::Public, Roots::Only(_)) | (ServerTls::Own(_), Roots::System) => {
+        (ServerTls::Public, Roots::Only(_)) | (ServerTls::Own(_) | ServerTls::ByName(_), Roots::System) => {
             return Err(refuse(unknown_issuer().to_string()));
         }
         (ServerTls::Public, Roots::System) if tls.server_name != target.host => {
@@ -39,6 +39,7 @@ pub(crate) fn check(
         }
         (ServerTls::Public, _) => return Ok(None),
         (ServerTls::Own(own), _) => own,
+        (ServerTls::ByName(names), _) => names.pick(&tls.server_name),
     };
     if let Roots::Only(authorities) = &tls.roots {
         verify_server(authorities, &own.chain, &tls.server_name, now).map_err(|error| refuse(error.to_string()))?;

@@ -1,8 +1,9 @@
 //! A Kubernetes API, as far as the product and the nodes need one. One store for each etcd cluster.
 //!
 //! Behind the API server stand the controllers that make a cluster's own life visible: the node lifecycle (silence,
-//! taints), DaemonSets, Deployments, a scheduler, the eviction of pods, and just enough kubelet for pods to start
-//! and stop. No container runs; a pod is Running because its node lives and time has passed.
+//! taints), DaemonSets, Deployments, a scheduler, EndpointSlices, the eviction of pods, and just enough kubelet for pods to start
+//! and stop. Containers whose image has a [`Program`](crate::Program) run it; any other pod is Running because its node lives and
+//! time has passed.
 //!
 //! ```text
 //!  request ─▶ api: who (auth), what (resource) ─▶ objects: create, update, patch, delete ─▶ store ─▶ watch
@@ -13,7 +14,7 @@
 //! Objects are read by their types ([`schema`]), get their defaults, have their fields' owners noted ([`owners`]), are
 //! validated as far as anybody here looks, and are stored. Clients may define kinds of their own ([`custom`]).
 //!
-//! Not here: most of what the real server validates, answers in protobuf, service account tokens, webhooks, quotas.
+//! Not here: most of what the real server validates, answers in protobuf, webhooks, quotas.
 
 mod api;
 mod ask;
@@ -29,6 +30,7 @@ mod fields;
 mod lies;
 mod list;
 mod lone;
+mod network;
 mod nodes;
 mod objects;
 mod openapi;
@@ -50,6 +52,7 @@ mod subresources;
 mod table;
 #[cfg(test)]
 mod tests;
+mod tokens;
 mod typed;
 mod validate;
 mod watch;
@@ -57,21 +60,33 @@ mod workloads;
 
 pub(crate) use lies::LIES;
 pub use lone::{LoneHandle, LoneKubernetes};
+pub(crate) use network::{Found, Place, Way, is_cut_off, look_up, open_door, published, way};
 
+use crate::machine::MachineId;
+use crate::program::Programs;
 use crate::world::{State as Everything, World};
 use axum::Router;
 use jiff::Timestamp;
+use pods::containers::Running;
 use resource::{RESOURCES, Resource, find};
 use std::collections::{BTreeMap, BTreeSet};
-use store::Store;
+use std::net::IpAddr;
+use store::{Key, Store};
 
 /// Names a Kubernetes cluster: the etcd cluster that holds it.
 pub(crate) type ClusterId = u64;
 
 /// Every etcd cluster's store.
-#[derive(Default)]
 pub(crate) struct State {
     clusters: BTreeMap<ClusterId, Cluster>,
+    /// What containers do, by image.
+    programs: Programs,
+}
+
+impl State {
+    pub(crate) fn new(programs: Programs) -> Self {
+        State { clusters: BTreeMap::new(), programs }
+    }
 }
 
 struct Cluster {
@@ -88,9 +103,28 @@ struct Cluster {
     controlled: bool,
     /// Pods, by uid, that a kubelet is starting or stopping.
     busy: BTreeSet<String>,
+    programs: Programs,
+    /// Pods whose containers have programs, by uid, while they run.
+    running: BTreeMap<String, Running>,
+    /// The authority of the API's certificate, PEM; empty if nobody has said.
+    root_ca: String,
+    /// Signs service accounts' tokens.
+    signer: [u8; 32],
 }
 
 impl Cluster {
+    /// The machine of a node, and the boot in which its kubelet was heard last.
+    fn machine(&self, node: &str) -> Option<(MachineId, u64)> {
+        self.kubelets.get(node)?.machine
+    }
+
+    /// The addresses that nodes have reported as their own.
+    fn node_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let nodes = find("", "v1", "nodes").into_iter().flat_map(|nodes| self.store.list(nodes, ""));
+        let addresses = nodes.flat_map(|(_, node)| node["status"]["addresses"].as_array().into_iter().flatten());
+        addresses.filter(|at| at["type"] == "InternalIP").filter_map(|at| at["address"].as_str()?.parse().ok())
+    }
+
     /// Every resource that is served.
     fn resources(&self) -> Vec<&'static Resource> {
         RESOURCES.iter().chain(self.customs.iter().map(|(resource, _)| *resource)).collect()
@@ -111,6 +145,7 @@ impl Cluster {
 
 /// What the cluster remembers of a node's kubelet.
 struct Kubelet {
+    machine: Option<(MachineId, u64)>,
     /// The boot in which it registered: a kubelet registers once, so a Node deleted since stays deleted.
     boot_id: String,
     heard: Timestamp,
@@ -141,6 +176,8 @@ pub(crate) struct NodeReport {
     pub cores: u32,
     pub memory_mib: u64,
     pub boot_id: String,
+    /// Where it runs, and in which boot; none for nodes that are nothing but reports. Programs run on machines.
+    pub machine: Option<(MachineId, u64)>,
     pub control_plane: bool,
     /// `Err`: why the node is not ready, as its Ready condition says it.
     pub ready: Result<(), String>,
@@ -161,6 +198,7 @@ pub(crate) fn create(state: &mut Everything, version: &str) -> ClusterId {
 fn create_bare(state: &mut Everything, version: &str) -> ClusterId {
     let id = state.next_id();
     let rng = state.rng().child(&format!("kubernetes {id}"));
+    let signer = rng.child("service accounts").bytes();
     let mut store = Store::new(rng);
     birth::bare(&mut store, state.now());
     let cluster = Cluster {
@@ -172,9 +210,55 @@ fn create_bare(state: &mut Everything, version: &str) -> ClusterId {
         customs: Vec::new(),
         controlled: false,
         busy: BTreeSet::new(),
+        programs: state.kube.programs.clone(),
+        running: BTreeMap::new(),
+        root_ca: String::new(),
+        signer,
     };
     state.kube.clusters.insert(id, cluster);
     id
+}
+
+/// Tells a cluster the authority of its API's certificate, PEM, which pods are given.
+pub(crate) fn set_root_ca(state: &mut Everything, id: ClusterId, pem: &str) {
+    let Some(cluster) = cluster_mut(state, id) else { return };
+    pem.clone_into(&mut cluster.root_ca);
+    let maps = find("", "v1", "configmaps").into_iter().flat_map(|maps| cluster.store.list(maps, ""));
+    let maps: Vec<Key> = maps.filter(|(key, _)| key.name == "kube-root-ca.crt").map(|(key, _)| key.clone()).collect();
+    for key in maps {
+        let Some(map) = cluster.store.get(&key) else { continue };
+        let mut map = (**map).clone();
+        map["data"] = serde_json::json!({"ca.crt": pem});
+        cluster.store.put(&key, map);
+    }
+}
+
+/// A machine has lost power: its containers are no more, without having been asked.
+pub(crate) fn lost(state: &mut Everything, id: MachineId) {
+    for cluster in state.kube.clusters.values_mut() {
+        let here = cluster.running.iter().filter(|(_, running)| running.machine.0 == id);
+        let here: Vec<String> = here.map(|(uid, _)| uid.clone()).collect();
+        for uid in here {
+            pods::containers::kill(cluster, &uid);
+        }
+    }
+}
+
+/// The world ends: no container runs on.
+pub(crate) fn end(state: &mut Everything) {
+    for cluster in state.kube.clusters.values_mut() {
+        let all: Vec<String> = cluster.running.keys().cloned().collect();
+        for uid in all {
+            pods::containers::kill(cluster, &uid);
+        }
+    }
+}
+
+/// Ends the containers of pods on a node whose names begin so, as a crash would; whether there were any.
+pub(crate) fn crash(state: &mut Everything, machine: MachineId, prefix: &str) -> bool {
+    let all = state.kube.clusters.values().flat_map(|cluster| cluster.running.values());
+    let hit = all.filter(|running| running.machine.0 == machine && running.key.name.starts_with(prefix));
+    hit.map(Running::crash).count() > 0
 }
 
 /// The API of a cluster. Who asks is in the requests' [`crate::net::Peer`]: CN is the user, O the groups.

@@ -10,6 +10,7 @@
 //!   vendors: hetzner · oci · tailscale · cloudflare · factory · s3        nodes: talos · kube · rescue (SSH)
 //!                    │ make, power, delete                                   ▲ boot
 //!                    └────────────▶ Machine: disk bytes, user data, firmware ┘
+//!                                       pods of kube: programs by image, Traefik among them ◀─ Options.programs
 //! ```
 //!
 //! A machine acts only on the bytes that reach it. This crate refuses to know the product: it never imports
@@ -29,11 +30,13 @@ mod lie;
 mod machine;
 mod net;
 mod oci;
+mod program;
 mod rescue;
 mod s3;
 mod serve;
 mod tailscale;
 mod talos;
+mod traefik;
 mod world;
 
 pub use fault::{CATALOGUE, FaultError};
@@ -41,5 +44,6 @@ pub use journal::Entry;
 pub use kube::{LoneHandle, LoneKubernetes};
 pub use lie::{Lie, lies};
 pub use net::Cut;
+pub use program::{Certificate, Doors, Pod, Program, Programs, Term};
 pub use serve::{ServeError, Serving};
 pub use world::{Greenhouse, GreenhouseError, Options, Stage};

@@ -1,10 +1,10 @@
 //! Machines: power, disk, firmware, addresses, and whatever the bytes on the disk make of them.
 
-use crate::dns;
 use crate::net::{Endpoint, From};
 use crate::rescue;
 use crate::talos;
 use crate::world::{State, World};
+use crate::{dns, kube};
 use crate::{hetzner, oci};
 use bytes::Bytes;
 use std::net::IpAddr;
@@ -91,6 +91,15 @@ pub(crate) fn named(state: &State, name: &str) -> Option<MachineId> {
     by_name.or_else(by_node).map(|(id, _)| *id)
 }
 
+/// What fault rules call a machine: its node's host name once that has one, else the server's.
+pub(crate) fn known_as(state: &State, id: MachineId) -> String {
+    let Some(machine) = state.machines.get(&id) else { return String::new() };
+    match &machine.os {
+        Os::Talos(node) if !node.hostname().is_empty() => node.hostname().to_owned(),
+        _ => machine.name.clone(),
+    }
+}
+
 /// The machine with this public address.
 pub(crate) fn at(state: &State, address: IpAddr) -> Option<MachineId> {
     state.machines.iter().find(|(_, machine)| machine.public.contains(&address)).map(|(id, _)| *id)
@@ -154,6 +163,7 @@ pub(crate) fn power_off(world: &World, id: MachineId) {
         let name = machine.name.clone();
         state.note(format_args!("machine {name}: power off"));
         talos::lost(state, id);
+        kube::lost(state, id);
         dns::forget(state, From::Machine(id));
         hetzner::power_changed(state, id, false);
         oci::power_changed(state, id, false);

@@ -7,7 +7,7 @@ use crate::fault::Transport;
 use crate::handshake;
 use crate::machine::{self, MachineId};
 use crate::world::{State, World};
-use crate::{dns, journal, tailscale};
+use crate::{dns, journal, kube, tailscale};
 use axum::Router;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -17,11 +17,16 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use wire::{Body, Error, Route, Stream, Target, Wire};
 
 /// The operator's public address; TEST-NET-3.
 pub(crate) const OPERATOR: IpAddr = IpAddr::V4(Ipv4Addr::new(203, 0, 113, 50));
+/// Where API servers listen.
+const KUBERNETES: u16 = 6443;
+/// What journal and fault rules call containers.
+pub(crate) const POD: &str = "pod";
 /// How long a connection attempt into the void lasts before it is given up.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -67,6 +72,10 @@ pub(crate) enum Serves {
     Http(Router),
     /// Bytes: the handler owns the stream until it is done.
     Bytes(Arc<dyn Fn(Box<dyn Stream>, Peer) -> BoxFuture<'static, ()> + Send + Sync>),
+    /// HTTP of a container, for as long as that runs.
+    Door(Router, CancellationToken),
+    /// Accepts connections and never says anything.
+    Silence,
 }
 
 /// A server's side of TLS.
@@ -76,6 +85,30 @@ pub(crate) enum ServerTls {
     Public,
     /// A certificate of the server's own.
     Own(Arc<OwnTls>),
+    /// One of several, by the name that the client asks for.
+    ByName(Arc<Names>),
+}
+
+/// Certificates by name.
+pub(crate) struct Names {
+    /// For who asks for another name, or none.
+    pub default: Arc<OwnTls>,
+    /// Lower case; `*` as the first label stands for any one.
+    pub by_name: BTreeMap<String, Arc<OwnTls>>,
+}
+
+impl Names {
+    /// The certificate for who asks for `name`.
+    pub(crate) fn pick(&self, name: &str) -> &Arc<OwnTls> {
+        self.known(name).and_then(|known| self.by_name.get(known)).unwrap_or(&self.default)
+    }
+
+    /// Under which name that one is kept.
+    pub(crate) fn known(&self, name: &str) -> Option<&String> {
+        let name = name.to_ascii_lowercase();
+        let any = || self.by_name.get_key_value(&format!("*.{}", name.split_once('.')?.1));
+        self.by_name.get_key_value(&name).or_else(any).map(|(known, _)| known)
+    }
 }
 
 /// A server's own certificate and whom it asks for one.
@@ -252,15 +285,21 @@ impl World {
         peer: Peer,
         mut request: http::Request<Body>,
     ) -> Result<http::Response<Body>, Error> {
-        let Serves::Http(router) = &endpoint.serves else {
-            return Err(Error::Broken { host: endpoint.name.clone(), reason: "that port speaks no HTTP".into() });
+        let router = match &endpoint.serves {
+            Serves::Http(router) | Serves::Door(router, _) => router,
+            Serves::Silence => return std::future::pending().await,
+            Serves::Bytes(_) => {
+                return Err(Error::Broken { host: endpoint.name.clone(), reason: "that port speaks no HTTP".into() });
+            }
         };
         let method = request.method().as_str().to_owned();
         let path = request.uri().path().to_owned();
         let from = peer.from;
         let (seq, transport) = self.with(|state| {
             let at_ms = state.now().as_millisecond();
-            let seq = state.journal.open(at_ms, &endpoint.name, &method, &path);
+            // Probes and pods' own traffic would drown what the product has asked.
+            let is_told = endpoint.vendor != POD;
+            let seq = is_told.then(|| state.journal.open(at_ms, &endpoint.name, &method, &path));
             (seq, state.faults.transport(endpoint.vendor, &method, &path))
         });
         let broken = |reason: &str| Error::Broken { host: endpoint.name.clone(), reason: reason.to_owned() };
@@ -279,14 +318,25 @@ impl World {
         let response = if let Some(response) = instead {
             response
         } else {
+            let to = peer.to;
             request.extensions_mut().insert(peer);
             self.delay(Duration::from_millis(15)).await;
-            let answered = router.clone().oneshot(request.map(axum::body::Body::new)).await;
+            let answered = router.clone().oneshot(request.map(axum::body::Body::new));
+            let answered = match &endpoint.serves {
+                Serves::Door(_, over) => tokio::select! {
+                    biased;
+                    () = over.cancelled() => return self.ended(endpoint, to).await,
+                    answered = answered => answered,
+                },
+                _ => answered.await,
+            };
             answered.unwrap_or_else(|never| match never {}).map(Body::new)
         };
         let status = response.status().as_u16();
         self.with(|state| {
-            state.journal.close(seq, status);
+            if let Some(seq) = seq {
+                state.journal.close(seq, status);
+            }
             if from == From::Operator && journal::is_mutating(&method, &path) {
                 state.note(format_args!("call: {} {method} {} {status}", endpoint.name, shape(&path)));
             }
@@ -296,6 +346,15 @@ impl World {
             Some(Transport::Truncate) => truncate(response).await.map_err(|_| broken("truncated")),
             _ => Ok(response),
         }
+    }
+
+    /// What a client sees of a container that ends before it has answered: its kernel resets the connection, unless that is
+    /// gone too.
+    async fn ended<T>(&self, endpoint: &Endpoint, to: Option<(MachineId, u64)>) -> Result<T, Error> {
+        if to.is_some_and(|(id, boot)| !self.with(|state| machine::is_boot(state, id, boot))) {
+            return std::future::pending().await;
+        }
+        Err(Error::Broken { host: endpoint.name.clone(), reason: "connection reset by peer".into() })
     }
 }
 
@@ -398,13 +457,18 @@ fn admit(world: &World, state: &mut State, from: From, route: Route, to: IpAddr,
     } else {
         let source = public_address(state, from);
         let Some(machine) = machine::at(state, to) else { return Admission::Void };
-        if !machine::admits(state, machine, source, port) {
+        if !is_hairpin(from, machine) && !machine::admits(state, machine, source, port) {
             return Admission::Void;
         }
         (machine, source)
     };
+    if is_lost(state, from, machine, over_mesh, port) {
+        return Admission::Void;
+    }
     let latency = machine::latency(state, from, machine);
-    match machine::endpoint(world, state, machine, source, port) {
+    // What a node sends to itself passes no firewall.
+    let seen = if is_hairpin(from, machine) { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { source };
+    match machine::endpoint(world, state, machine, seen, port) {
         machine::Port::Open(endpoint) => {
             let to = state.machines.get(&machine).map(|found| (machine, found.boot));
             Admission::Open(endpoint, Peer { address: source, from, to, certificates: None }, latency)
@@ -412,6 +476,26 @@ fn admit(world: &World, state: &mut State, from: From, route: Route, to: IpAddr,
         machine::Port::Closed => Admission::Closed,
         machine::Port::Filtered => Admission::Void,
     }
+}
+
+/// Whether a machine talks to itself.
+fn is_hairpin(from: From, to: MachineId) -> bool {
+    from == From::Machine(to)
+}
+
+/// Whether a fault loses the packets on their way.
+fn is_lost(state: &mut State, from: From, to: MachineId, over_mesh: bool, port: u16) -> bool {
+    if is_hairpin(from, to) {
+        return port == KUBERNETES && kube::is_cut_off(state, to);
+    }
+    let to_name = machine::known_as(state, to);
+    let from_name = match from {
+        From::Operator => "operator".to_owned(),
+        From::Machine(id) => machine::known_as(state, id),
+    };
+    let is_cut = matches!(from, From::Machine(id) if port == KUBERNETES && kube::is_cut_off(state, id));
+    let effect = if over_mesh { "no-mesh" } else { "no-path" };
+    is_cut || state.faults.strike("node", effect, &format!("{from_name}:{to_name}")).is_some()
 }
 
 fn public_address(state: &State, from: From) -> IpAddr {
@@ -440,7 +524,7 @@ impl Wire for Outside {
     fn call(
         &self,
         target: &Target,
-        request: http::Request<Body>,
+        mut request: http::Request<Body>,
     ) -> BoxFuture<'static, Result<http::Response<Body>, Error>> {
         let (world, from, target) = (self.world.clone(), self.from, target.clone());
         Box::pin(async move {
@@ -456,7 +540,13 @@ impl Wire for Outside {
             let Some(number) = number else { return std::future::pending().await };
             let answer = async {
                 let (endpoint, mut peer) = world.connect(from, target.route, &target.host, target.port).await?;
+                if matches!(endpoint.serves, Serves::Silence) {
+                    return std::future::pending().await;
+                }
                 peer.certificates = handshake::check(&target, endpoint.tls.as_ref(), world.now())?;
+                if matches!(endpoint.serves, Serves::Door(..)) {
+                    name_host(&target, &mut request);
+                }
                 world.exchange(&endpoint, peer, request).await
             };
             let answer = answer.await;
@@ -483,12 +573,41 @@ impl Wire for Outside {
                 return std::future::pending().await;
             }
             let (endpoint, peer) = admitted?;
-            let Serves::Bytes(handler) = endpoint.serves else {
-                return Err(Error::Broken { host: target.authority(), reason: "that port speaks HTTP".into() });
-            };
-            let (near, far) = tokio::io::duplex(256 << 10);
-            world.spawn(handler(Box::new(far), peer));
-            Ok(Box::new(near) as Box<dyn Stream>)
+            stream_to(&world, &target, endpoint, peer)
         })
     }
+}
+
+/// Names the host that a request is for, as every HTTP client does, where its author has not.
+pub(crate) fn name_host(target: &Target, request: &mut http::Request<Body>) {
+    if request.headers().contains_key(http::header::HOST) {
+        return;
+    }
+    let is_usual = target.port == if target.tls.is_some() { 443 } else { 80 };
+    let of_target = || if is_usual { target.host.clone() } else { target.authority() };
+    let host = request.uri().authority().map_or_else(of_target, |authority| authority.as_str().to_owned());
+    if let Ok(host) = http::HeaderValue::try_from(host) {
+        request.headers_mut().insert(http::header::HOST, host);
+    }
+}
+
+/// A byte stream to an endpoint that has been connected to.
+pub(crate) fn stream_to(
+    world: &World,
+    target: &Target,
+    endpoint: Endpoint,
+    peer: Peer,
+) -> Result<Box<dyn Stream>, Error> {
+    let (near, far) = tokio::io::duplex(256 << 10);
+    match endpoint.serves {
+        Serves::Bytes(handler) => world.spawn(handler(Box::new(far), peer)),
+        Serves::Silence => world.spawn(async move {
+            let _accepted = far;
+            std::future::pending::<()>().await;
+        }),
+        Serves::Http(_) | Serves::Door(..) => {
+            return Err(Error::Broken { host: target.authority(), reason: "that port speaks HTTP".into() });
+        }
+    }
+    Ok(Box::new(near) as Box<dyn Stream>)
 }

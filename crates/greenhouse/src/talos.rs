@@ -32,7 +32,7 @@ mod subnet;
 mod trust;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use crate::factory::DiskImage;
 use crate::kube::ClusterId;
@@ -206,4 +206,24 @@ pub(crate) fn lost(state: &mut Everything, id: MachineId) {
 /// Whether a majority of the voters of this Kubernetes cluster's etcd is alive, without which its API hangs.
 pub(crate) fn has_quorum(state: &Everything, cluster: ClusterId) -> bool {
     state.talos.etcd.values().any(|etcd| etcd.kube == cluster && etcd.has_quorum())
+}
+
+/// Where the API servers of a Kubernetes cluster are, and whether each of them answers.
+pub(crate) fn api_servers(state: &Everything, cluster: ClusterId) -> Vec<(IpAddr, bool)> {
+    let etcd = state.talos.etcd.values().filter(|etcd| etcd.kube == cluster);
+    let serves = |id| node(state, id).is_some_and(|node| node.kube_api.is_some());
+    etcd.flat_map(|etcd| etcd.members.values()).map(|member| (member.address, serves(member.machine))).collect()
+}
+
+/// A certificate that nobody vouches for, for a year: chain and key, DER and PKCS#8.
+pub(crate) fn self_signed(
+    common_name: &str,
+    name: String,
+    rng: &mut wire::Rng,
+    now: Timestamp,
+) -> Option<(Vec<Vec<u8>>, Vec<u8>)> {
+    let valid = std::time::Duration::from_hours(365 * 24);
+    let wanted =
+        pki::Wanted { common_name, organization: None, names: vec![name], addresses: Vec::new(), server: true, valid };
+    pki::self_signed(&wanted, rng, now).map(|made| (made.chain, made.key))
 }

@@ -4,7 +4,10 @@ use crate::fault::{FaultError, Faults};
 use crate::journal::{Entry, Journal};
 use crate::machine::{Machine, MachineId};
 use crate::net::{Cut, From, Net, Outside};
-use crate::{checkip, cloudflare, dns, factory, hetzner, inventory, kube, lie, machine, oci, s3, tailscale, talos};
+use crate::program::Programs;
+use crate::{
+    checkip, cloudflare, dns, factory, hetzner, inventory, kube, lie, machine, oci, s3, tailscale, talos, traefik,
+};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +30,8 @@ pub struct Options {
     pub zone: String,
     /// Endpoints, where they are not the vendors' own host names (a served world).
     pub operator: String,
+    /// What containers do, by image, besides those that are built in (Traefik), which these replace.
+    pub programs: Programs,
 }
 
 impl Default for Options {
@@ -38,6 +43,7 @@ impl Default for Options {
             lies: Vec::new(),
             zone: "example.com".into(),
             operator: "operator".into(),
+            programs: Programs::default(),
         }
     }
 }
@@ -54,6 +60,14 @@ pub enum GreenhouseError {
     /// Foreign things of that kind cannot be made.
     #[error("{0:?} is no kind of foreign thing: server, firewall, image, vcn, device, record")]
     NoKind(String),
+    /// No container of such a pod runs on that node.
+    #[error("no pod whose name begins with {pod:?} runs on {node:?}")]
+    NoPod {
+        /// As asked.
+        node: String,
+        /// As asked.
+        pod: String,
+    },
     /// There is no such lie.
     #[error("there is no lie called {0:?}")]
     NoLie(String),
@@ -208,6 +222,7 @@ struct End(World);
 impl Drop for End {
     fn drop(&mut self) {
         drop(self.0.with(|state| state.net.unmount()));
+        self.0.with(kube::end);
     }
 }
 
@@ -224,7 +239,7 @@ impl Greenhouse {
             cloudflare: cloudflare::State::new(&rng.child("cloudflare"), &options.zone),
             factory: factory::State::default(),
             s3: s3::State::new(&rng.child("s3")),
-            kube: kube::State::default(),
+            kube: kube::State::new(options.programs.clone().or(traefik::programs())),
             talos: talos::State::default(),
             dns: dns::State::default(),
             net: Net::new(),
@@ -298,6 +313,13 @@ impl Greenhouse {
         let id = self.machine(name)?;
         machine::destroy(&self.world, id);
         Ok(())
+    }
+
+    /// Kills the containers of pods on a node whose names begin so, as a crash would: the kubelet starts them again.
+    pub fn crash(&self, node: &str, pod: &str) -> Result<(), GreenhouseError> {
+        let id = self.machine(node)?;
+        let found = self.world.with(|state| kube::crash(state, id, pod));
+        found.then_some(()).ok_or_else(|| GreenhouseError::NoPod { node: node.to_owned(), pod: pod.to_owned() })
     }
 
     /// Adds a fault rule; returns its id.

@@ -64,6 +64,12 @@ impl Time {
         tokio::time::timeout(limit, future).await.map_err(|_| Expired(limit))
     }
 
+    /// The same clock with randomness of its own, for one of several that would otherwise draw the same.
+    #[must_use]
+    pub fn child(&self, label: &str) -> Self {
+        Time { clock: self.clock, rng: Arc::new(self.rng.child(label)) }
+    }
+
     /// A source of randomness of its own for whatever `label` names.
     pub fn rng(&self, label: &str) -> Rng {
         self.rng.child(label)

@@ -30,7 +30,8 @@ pub(super) async fn answer(world: World, id: ClusterId, request: axum::extract::
 
 async fn served(world: &World, id: ClusterId, request: axum::extract::Request) -> Result<Response, Refusal> {
     let (head, body) = request.into_parts();
-    let user = User::of(head.extensions.get::<Peer>())?;
+    let peer = head.extensions.get::<Peer>();
+    let user = world.with(|state| User::of(peer, &head.headers, cluster(state, id), world.now()))?;
     let path = head.uri.path().to_owned();
     let Some(place) = Place::of(&path) else { return itself(world, id, &user, &head, &path).await };
     let lies = world.with(|state| Told(state.lies.clone()));

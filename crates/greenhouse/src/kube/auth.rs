@@ -1,11 +1,13 @@
-//! Who asks, by client certificate, and what that user may do.
+//! Who asks, by client certificate or by a service account's token, and what that user may do.
 //!
-//! Talos starts its API servers with `--anonymous-auth=false`: without a certificate everything is 401, health and
-//! version included. Tokens are of no use here: no emulated pod holds one.
+//! Talos starts its API servers with `--anonymous-auth=false`: without either everything is 401, health and version included.
 
 use super::refusal::Refusal;
 use super::resource::Place;
+use super::{Cluster, tokens};
 use crate::net::Peer;
+use http::{HeaderMap, header};
+use jiff::Timestamp;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 /// Who a certificate says it is: CN and O.
@@ -16,10 +18,20 @@ pub(super) struct User {
 }
 
 impl User {
-    /// Reads the leaf that the handshake has verified; nobody is 401.
-    pub(super) fn of(peer: Option<&Peer>) -> Result<Self, Refusal> {
+    /// Reads the leaf that the handshake has verified, or else the bearer's token; nobody is 401.
+    pub(super) fn of(
+        peer: Option<&Peer>,
+        headers: &HeaderMap,
+        cluster: Option<&Cluster>,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
         let leaf = peer.and_then(|peer| peer.certificates.as_ref()?.first());
-        leaf.and_then(|der| Self::read(der)).ok_or_else(Refusal::unauthorized)
+        let bearer = || {
+            let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+            let (scheme, token) = value.split_once(' ')?;
+            tokens::holder(cluster?, token.trim(), now).filter(|_| scheme.eq_ignore_ascii_case("bearer"))
+        };
+        leaf.and_then(|der| Self::read(der)).or_else(bearer).ok_or_else(Refusal::unauthorized)
     }
 
     fn read(der: &[u8]) -> Option<Self> {

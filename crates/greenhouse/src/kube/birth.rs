@@ -37,7 +37,7 @@ pub(super) fn bare(store: &mut Store, now: Timestamp) {
 /// What controllers and Talos's bootstrap manifests add. Versions of the add-ons are those of Talos 1.14.6.
 pub(super) fn fill(store: &mut Store, version: &str, now: Timestamp) {
     for name in NAMESPACES {
-        namespace_content(store, name, now);
+        namespace_content(store, name, "", now);
     }
     put(
         store,
@@ -65,9 +65,9 @@ pub(super) fn fill(store: &mut Store, version: &str, now: Timestamp) {
 }
 
 /// What the controller manager puts into every namespace.
-pub(super) fn namespace_content(store: &mut Store, namespace: &str, now: Timestamp) {
+pub(super) fn namespace_content(store: &mut Store, namespace: &str, root_ca: &str, now: Timestamp) {
     put(store, find("", "v1", "serviceaccounts"), namespace, "default", json!({}), now);
-    put(store, find("", "v1", "configmaps"), namespace, "kube-root-ca.crt", json!({"data": {"ca.crt": ""}}), now);
+    put(store, find("", "v1", "configmaps"), namespace, "kube-root-ca.crt", json!({"data": {"ca.crt": root_ca}}), now);
 }
 
 /// Stores an object that nobody asked for, unless it is there.

@@ -87,6 +87,7 @@ fn report(name: &str, at: usize, version: &str) -> NodeReport {
         cores: 2,
         memory_mib: 4096,
         boot_id: format!("boot-of-{name}"),
+        machine: None,
         control_plane: at == 0,
         ready: Ok(()),
     }

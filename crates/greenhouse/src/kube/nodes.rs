@@ -52,7 +52,7 @@ pub(super) fn report(world: &World, state: &mut Everything, id: ClusterId, repor
         _ => now,
     };
     let boot_id = report.boot_id.clone();
-    let kubelet = Kubelet { boot_id, heard: now, published, silent: false, watched: true };
+    let kubelet = Kubelet { machine: report.machine, boot_id, heard: now, published, silent: false, watched: true };
     cluster.kubelets.insert(report.name.clone(), kubelet);
     if report.control_plane {
         pods::static_pods(cluster, &report.name, now);
@@ -61,8 +61,11 @@ pub(super) fn report(world: &World, state: &mut Everything, id: ClusterId, repor
         let (watching, name) = (world.clone(), report.name.clone());
         world.spawn(async move { wait_for_silence(&watching, id, &name).await });
     }
-    if changed {
+    let told = pods::containers::tell_all(cluster, &report.name, now);
+    if changed || told {
         workloads::wake(world, state, id);
+    }
+    if changed {
         let said = |node: Option<&Value>| node.and_then(|node| ready_status(node).map(str::to_owned));
         let is_ready = if report.ready.is_ok() { "True" } else { "False" };
         if said(before.as_deref()).as_deref() != Some(is_ready) {

@@ -1,4 +1,9 @@
-//! Pods on their nodes: just enough kubelet for them to start, stop, and be lost with their node.
+//! Pods on their nodes: just enough kubelet for them to start, stop, and be lost with their node; and for those whose image has
+//! a program, to run it ([`containers`]).
+
+pub(super) mod containers;
+mod environment;
+mod probes;
 
 use super::deletion::Deletion;
 use super::objects::Writer;
@@ -8,6 +13,7 @@ use super::{Cluster, ClusterId, birth, cluster_mut, evict, workloads};
 use crate::world::World;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// A kubelet that has been silent for longer than this starts and stops nothing.
 const ALIVE: SignedDuration = SignedDuration::from_secs(12);
@@ -35,6 +41,12 @@ pub(super) fn is_going(pod: &Value) -> bool {
 
 pub(super) fn has_ready(store: &Store, node: &str, prefix: &str) -> bool {
     list(store, "").any(|(key, pod)| node_of(pod) == node && key.name.starts_with(prefix) && evict::is_ready(pod))
+}
+
+/// The port of a pod that a service's port leads to.
+pub(super) fn target_port(pod: &Value, port: &Value) -> Option<u64> {
+    let wanted = if port["targetPort"].is_null() { &port["port"] } else { &port["targetPort"] };
+    environment::port_of(pod, wanted).map(u64::from)
 }
 
 fn kubelet_lives(cluster: &Cluster, node: &str, now: Timestamp) -> bool {
@@ -67,6 +79,7 @@ pub(super) fn static_pods(cluster: &mut Cluster, node: &str, now: Timestamp) {
 
 /// Has kubelets that live begin what they have not begun: starting pods, stopping pods.
 pub(super) fn begin(world: &World, id: ClusterId, cluster: &mut Cluster, now: Timestamp) {
+    containers::kill_orphans(cluster, now);
     let mut begun = Vec::new();
     for (key, pod) in list(&cluster.store, "") {
         if !kubelet_lives(cluster, node_of(pod), now) || cluster.busy.contains(uid(pod)) {
@@ -76,8 +89,14 @@ pub(super) fn begin(world: &World, id: ClusterId, cluster: &mut Cluster, now: Ti
             begun.push((key.clone(), uid(pod).to_owned(), true));
             continue;
         }
-        let starts = pod["status"]["phase"] == "Pending" && has_network(cluster, pod);
-        if starts || pod["status"]["phase"] == "Running" && !evict::is_ready(pod) {
+        let is_due = match pod["status"]["phase"].as_str() {
+            Some("Pending") => has_network(cluster, pod),
+            // What ran before a reboot is started anew.
+            Some("Running") if containers::has_program(cluster, pod) => !cluster.running.contains_key(uid(pod)),
+            Some("Running") => !evict::is_ready(pod),
+            _ => false,
+        };
+        if is_due {
             begun.push((key.clone(), uid(pod).to_owned(), false));
         }
     }
@@ -114,15 +133,33 @@ async fn start(world: &World, id: ClusterId, key: &Key, uid_begun: &str) {
         };
         if kubelet_lives(cluster, node_of(&pod), now) && cluster.available {
             let mut running = (*pod).clone();
-            run(cluster, &mut running, now);
+            settle_in(cluster, &mut running, now);
+            if containers::has_program(cluster, &running) {
+                containers::launch(world, id, cluster, key, &running);
+            }
+            containers::show(cluster, &mut running, now);
             cluster.store.put(key, running);
             workloads::wake(world, state, id);
         }
     });
 }
 
-/// Sends SIGTERM, waits for the processes, takes the pod off the API.
+/// Sends SIGTERM, waits for the processes as long as they may take, takes the pod off the API.
 async fn stop(world: &World, id: ClusterId, key: &Key, uid_begun: &str) {
+    let ended = world.with(|state| {
+        let cluster = cluster_mut(state, id)?;
+        let pod = cluster.store.get(key).filter(|pod| uid(pod) == uid_begun)?;
+        let grace = pod["metadata"]["deletionGracePeriodSeconds"].as_u64().unwrap_or(30);
+        Some((containers::ask_to_end(cluster, uid_begun)?, Duration::from_secs(grace)))
+    });
+    if let Some((ended, grace)) = ended {
+        tokio::select! {
+            biased;
+            () = ended.cancelled() => {}
+            () = world.time().sleep(grace) => {}
+        }
+    }
+    world.with(|state| cluster_mut(state, id).map(|cluster| containers::kill(cluster, uid_begun)));
     world.delay_between(&format!("pod {} stops", key.name), 500, 2_000).await;
     world.with(|state| {
         let now = state.now();
@@ -136,7 +173,8 @@ async fn stop(world: &World, id: ClusterId, key: &Key, uid_begun: &str) {
     });
 }
 
-fn run(cluster: &Cluster, pod: &mut Value, now: Timestamp) {
+/// Gives a pod its address and what its status says besides its containers.
+fn settle_in(cluster: &Cluster, pod: &mut Value, now: Timestamp) {
     let node = find("", "v1", "nodes").and_then(|nodes| cluster.store.get(&Key::new(nodes, "", node_of(pod))));
     let host = node.and_then(|node| {
         let addresses = node["status"]["addresses"].as_array()?;
@@ -149,25 +187,13 @@ fn run(cluster: &Cluster, pod: &mut Value, now: Timestamp) {
         None => free_address(cluster, node.map(|node| &**node)),
     };
     let started = pod["status"]["startTime"].as_str().map_or_else(|| seconds(now), str::to_owned);
-    let statuses: Value = pod["spec"]["containers"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .map(|container| {
-            json!({
-                "name": container["name"], "image": container["image"], "imageID": "", "ready": true, "started": true,
-                "restartCount": 0, "state": {"running": {"startedAt": seconds(now)}},
-            })
-        })
-        .collect();
     let status = child(pod, "status");
     status["phase"] = "Running".into();
     status["hostIP"] = host.into();
     status["podIP"] = address.clone().into();
     status["podIPs"] = json!([{"ip": address}]);
     status["startTime"] = started.into();
-    status["containerStatuses"] = statuses;
-    for kind in ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"] {
+    for kind in ["PodReadyToStartContainers", "Initialized", "PodScheduled"] {
         set_condition(pod, kind, "True", "", now);
     }
 }

@@ -137,6 +137,7 @@ pub(super) static RESOURCES: &[Resource] = &[
     Resource::namespaced(APPS, "v1", "replicasets", "ReplicaSet", &["rs"]).counted(),
     Resource::namespaced(APPS, "v1", "statefulsets", "StatefulSet", &["sts"]).counted(),
     Resource::namespaced("coordination.k8s.io", "v1", "leases", "Lease", &[]),
+    Resource::namespaced("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", &[]).numbered(),
     Resource::namespaced("networking.k8s.io", "v1", "ingresses", "Ingress", &["ing"]).counted(),
     Resource::global("networking.k8s.io", "v1", "ingressclasses", "IngressClass", &[]).numbered(),
     Resource::namespaced("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", &["pdb"]).counted(),

@@ -97,6 +97,7 @@ fn node(name: &str, control_plane: bool) -> NodeReport {
         cores: 2,
         memory_mib: 4096,
         boot_id: format!("boot-of-{name}"),
+        machine: None,
         control_plane,
         ready: Ok(()),
     }

@@ -1,9 +1,10 @@
-//! The controllers: garbage collection, DaemonSets, Deployments, the scheduler, taints and budgets.
+//! The controllers: garbage collection, DaemonSets, Deployments, the scheduler, EndpointSlices, taints and budgets.
 //!
 //! They run together, a little after something has changed, until nothing changes any more.
 
 mod daemons;
 mod deployments;
+mod endpoints;
 mod scheduler;
 
 use super::birth;
@@ -72,21 +73,22 @@ pub(super) fn stopping(world: &World, id: ClusterId, key: &Key) {
 /// One round of all controllers.
 fn settle(cluster: &mut Cluster, now: Timestamp) {
     let store = &mut cluster.store;
-    fill_namespaces(store, now);
+    fill_namespaces(store, &cluster.root_ca, now);
     collect_garbage(store, now);
     taint_nodes(store, now);
     daemons::settle(store, now);
     deployments::settle(store, now);
     scheduler::settle(store, now);
+    endpoints::settle(store, now);
     judge_budgets(store);
 }
 
-fn fill_namespaces(store: &mut Store, now: Timestamp) {
+fn fill_namespaces(store: &mut Store, root_ca: &str, now: Timestamp) {
     let Some(namespaces) = find("", "v1", "namespaces") else { return };
     let active = store.list(namespaces, "").filter(|(_, namespace)| namespace["status"]["phase"] == "Active");
     let names: Vec<String> = active.map(|(key, _)| key.name.clone()).collect();
     for name in names {
-        birth::namespace_content(store, &name, now);
+        birth::namespace_content(store, &name, root_ca, now);
     }
 }
 

@@ -33,15 +33,23 @@ pub(super) type Destination = (String, u16);
 
 /// Serves one connection to a machine, as its own endpoint would.
 pub(super) async fn machine(world: World, endpoint: Endpoint, mut peer: Peer, to: Destination, stream: TcpStream) {
-    if let Serves::Bytes(handler) = &endpoint.serves {
-        return handler(Box::new(stream), peer).await;
+    match &endpoint.serves {
+        Serves::Bytes(handler) => return handler(Box::new(stream), peer).await,
+        // Held open until the machine stops.
+        Serves::Silence => return boot_over(world, peer.to).await,
+        Serves::Http(_) | Serves::Door(..) => {}
     }
     match &endpoint.tls {
         None => exchange(world, endpoint, peer, Some(to), stream).await,
         // Nobody gives a machine a certificate that everybody trusts.
         Some(ServerTls::Public) => {}
-        Some(ServerTls::Own(own)) => {
-            let Ok(config) = tls::own(own) else { return };
+        Some(tls @ (ServerTls::Own(_) | ServerTls::ByName(_))) => {
+            let config = match tls {
+                ServerTls::ByName(names) => tls::by_name(names),
+                ServerTls::Own(own) => tls::own(own),
+                ServerTls::Public => return,
+            };
+            let Ok(config) = config else { return };
             let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else { return };
             let shown = stream.get_ref().1.peer_certificates();
             peer.certificates = shown.map(|chain| chain.iter().map(|der| der.to_vec()).collect());
@@ -106,6 +114,7 @@ async fn is_same_server(world: &World, endpoint: &Endpoint, peer: &Peer, to: &De
     let (now, now_peer) = world.connect(peer.from, Route::Mesh, host, *port).await?;
     let asks = |endpoint: &Endpoint| match &endpoint.tls {
         Some(ServerTls::Own(own)) => Some(std::mem::discriminant(&own.clients)),
+        Some(ServerTls::ByName(names)) => Some(std::mem::discriminant(&names.default.clients)),
         _ => None,
     };
     if now_peer.to == peer.to && asks(&now) == asks(endpoint) {

@@ -1,12 +1,14 @@
 //! Certificates of a served world: one authority, one leaf for loopback; and nodes' own, as they made them.
 
 use super::ServeError;
-use crate::net::{ClientAuth, OwnTls};
+use crate::net::{ClientAuth, Names, OwnTls};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
 use rustls::crypto::ring;
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{ClientHello, ResolvesServerCert, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The certificate authority that clients of a served world are told to trust.
@@ -49,6 +51,44 @@ impl Authority {
 pub(super) fn own(tls: &OwnTls) -> Result<Arc<ServerConfig>, rustls::Error> {
     let chain = tls.chain.iter().cloned().map(CertificateDer::from).collect();
     config(chain, tls.key.clone(), &tls.clients)
+}
+
+/// How an endpoint with a certificate for each name speaks TLS.
+pub(super) fn by_name(names: &Arc<Names>) -> Result<Arc<ServerConfig>, rustls::Error> {
+    let provider = ring::default_provider();
+    let certified = |tls: &OwnTls| {
+        let chain = tls.chain.iter().cloned().map(CertificateDer::from).collect();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(tls.key.clone()));
+        CertifiedKey::from_der(chain, key, &provider).map(Arc::new)
+    };
+    let default = certified(&names.default)?;
+    // A certificate whose key is of a kind that rustls does not know is nobody's.
+    let by_name = names.by_name.iter().filter_map(|(name, tls)| Some((name.clone(), certified(tls).ok()?))).collect();
+    let resolver = Arc::new(Resolver { names: names.clone(), default, by_name });
+    let builder =
+        ServerConfig::builder_with_provider(Arc::new(provider.clone())).with_safe_default_protocol_versions()?;
+    let mut config = builder.with_no_client_auth().with_cert_resolver(resolver);
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
+}
+
+struct Resolver {
+    names: Arc<Names>,
+    default: Arc<CertifiedKey>,
+    by_name: BTreeMap<String, Arc<CertifiedKey>>,
+}
+
+impl std::fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.by_name.keys()).finish()
+    }
+}
+
+impl ResolvesServerCert for Resolver {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let found = hello.server_name().and_then(|name| self.by_name.get(self.names.known(name)?));
+        Some(found.unwrap_or(&self.default).clone())
+    }
 }
 
 fn config(

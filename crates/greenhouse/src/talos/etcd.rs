@@ -166,6 +166,8 @@ fn bootstrap(boot: &Boot, complete: &Complete, address: IpAddr) -> Option<Member
     boot.with(|state| {
         let recovered = node_mut(state, boot.id).and_then(|node| node.recovered.take());
         let kube = recovered.unwrap_or_else(|| kube::create(state, &complete.kubernetes));
+        let root_ca = complete.kube_ca.crt.as_deref().map(String::from_utf8_lossy).unwrap_or_default();
+        kube::set_root_ca(state, kube, &root_ca);
         // What was there before the snapshot was put back is nobody's any more.
         state.talos.etcd.retain(|_, cluster| cluster.kube != kube);
         let hostname = node(state, boot.id).map(|node| node.hostname.clone()).unwrap_or_default();

@@ -6,8 +6,11 @@ use std::net::IpAddr;
 /// Whether a TCP packet from `source` reaches `port`.
 ///
 /// A rule for a port lets its subnets in and nobody else, whatever the default; a blocked default drops the rest but for
-/// pods and services (Talos, "Ingress Firewall"). tailscale0 has no exemption.
+/// pods and services (Talos, "Ingress Firewall"). tailscale0 has no exemption; what the node sends to itself passes no such rule.
 pub(super) fn admits(config: &Config, source: IpAddr, port: u16) -> bool {
+    if source.is_loopback() {
+        return true;
+    }
     let own = config
         .complete
         .as_ref()

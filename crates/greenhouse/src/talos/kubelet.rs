@@ -140,7 +140,8 @@ fn report(boot: &Boot, cluster: ClusterId, address: IpAddr) -> Option<bool> {
             let (name, ready) = (node.hostname.clone(), node.ready.clone());
             state.note(format_args!("node {name}: {}", ready.map_or("not ready", |()| "ready")));
         }
-        let told = served(state, cluster).then(|| describe(state, boot.id, address)).flatten();
+        let is_served = served(state, cluster) && !kube::is_cut_off(state, boot.id);
+        let told = is_served.then(|| describe(state, boot.id, address)).flatten();
         if let Some(told) = told {
             kube::kubelet_reports(&boot.world, state, cluster, &told);
         }
@@ -216,6 +217,7 @@ fn describe(state: &State, id: u64, address: IpAddr) -> Option<NodeReport> {
         cores: machine.cores,
         memory_mib: machine.memory_mib,
         boot_id: here.boot_id.clone(),
+        machine: Some((id, machine.boot)),
         control_plane: complete.control_plane,
         ready: here.ready.clone(),
     })

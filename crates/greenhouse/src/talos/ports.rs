@@ -2,6 +2,7 @@
 
 use super::config::PemPair;
 use super::{Apid, firewall, node, node_mut, pki};
+use crate::kube;
 use crate::machine::{MachineId, Port};
 use crate::net::{ClientAuth, Endpoint, OwnTls, ServerTls, Serves};
 use crate::world::{State, World};
@@ -43,7 +44,7 @@ pub(super) fn endpoint(world: &World, state: &mut State, id: MachineId, source: 
         }),
         2_379 | 2_380 => return plain(state, id, port, "etcd"),
         10_250 => return plain(state, id, port, "kubelet"),
-        _ => None,
+        _ => return pods(state, id, port),
     };
     match found {
         Some((tls, serves)) => {
@@ -52,6 +53,27 @@ pub(super) fn endpoint(world: &World, state: &mut State, id: MachineId, source: 
         }
         None => Port::Closed,
     }
+}
+
+/// A port that pods have published, or one of their host network.
+fn pods(state: &mut State, id: MachineId, port: u16) -> Port {
+    let Some(found) = kube::published(state, id, port) else { return Port::Closed };
+    let name = name_of(state, id);
+    if state.faults.strike("node", "ingress-silent", &name).is_some() {
+        return Port::Filtered;
+    }
+    let hangs = state.faults.strike("node", "ingress-hangs", &name).is_some();
+    let Some(mut endpoint) = found else { return Port::Closed };
+    if hangs {
+        endpoint.serves = Serves::Silence;
+    }
+    if let Some(ServerTls::ByName(names)) = &endpoint.tls
+        && state.faults.strike("node", "wrong-certificate", &name).is_some()
+    {
+        endpoint.tls = Some(ServerTls::Own(names.default.clone()));
+    }
+    endpoint.name = format!("{name}:{port}");
+    Port::Open(Box::new(endpoint))
 }
 
 /// A port that is open while a service runs, and says nothing that anybody here would understand.
@@ -166,6 +188,8 @@ fn wanted(state: &State, id: MachineId, which: Which) -> Option<(Vec<String>, Pe
             names
                 .extend(["kubernetes", "kubernetes.default", "kubernetes.default.svc", "localhost"].map(str::to_owned));
             names.push("kubernetes.default.svc.cluster.local".into());
+            // The first address of the service range, as pods know the API.
+            names.push("10.96.0.1".into());
             Some((names, complete.kube_ca.clone(), ClientAuth::Optional(certificates(&complete.kube_ca))))
         }
     }

@@ -3,5 +3,5 @@
 mod boot;
 mod calls;
 mod configs;
-mod mesh;
-mod rig;
+pub(crate) mod mesh;
+pub(crate) mod rig;

@@ -17,7 +17,7 @@ async fn ask(rig: &Rig, request: http::request::Builder, body: String) -> Value 
 }
 
 /// A single-use key that lives this long.
-async fn key(rig: &Rig, expiry_s: u64) -> String {
+pub(crate) async fn key(rig: &Rig, expiry_s: u64) -> String {
     let all = rig.greenhouse.credentials();
     let (id, secret) = (&all["TAILSCALE_OAUTH_CLIENT_ID"], &all["TAILSCALE_OAUTH_CLIENT_SECRET"]);
     let form = format!("client_id={id}&client_secret={secret}&grant_type=client_credentials");
@@ -33,7 +33,7 @@ fn recipe(name: &'static str, control_plane: bool, endpoint: &str, auth_key: Str
 }
 
 /// Boots a machine with the extension in its image.
-fn meshed(rig: &Rig, id: MachineId, text: &str) -> MachineId {
+pub(crate) fn meshed(rig: &Rig, id: MachineId, text: &str) -> MachineId {
     rig.machine(id, Some(packed(text)));
     let disk = rig.image(&["siderolabs/tailscale"], TALOS, "hcloud", Arch::Arm64);
     rig.change(id, |machine| machine.disk = disk);

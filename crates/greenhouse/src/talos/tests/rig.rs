@@ -20,14 +20,14 @@ use std::time::Duration;
 use tonic::Status;
 use wire::{Channel, Identity, Rng, Roots, Route, Target, Time, Tls};
 
-pub(super) const TALOS: &str = "1.14.6";
+pub(crate) const TALOS: &str = "1.14.6";
 
-pub(super) fn base64(bytes: impl AsRef<[u8]>) -> String {
+pub(crate) fn base64(bytes: impl AsRef<[u8]>) -> String {
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
 /// An authority as Talos's bundles hold it.
-pub(super) struct Authority {
+pub(crate) struct Authority {
     pub crt: String,
     pub key: String,
     der: Vec<u8>,
@@ -36,7 +36,7 @@ pub(super) struct Authority {
 }
 
 impl Authority {
-    pub(super) fn new(organization: &str, algorithm: &'static rcgen::SignatureAlgorithm) -> Self {
+    pub(crate) fn new(organization: &str, algorithm: &'static rcgen::SignatureAlgorithm) -> Self {
         let signer = KeyPair::generate_for(algorithm).unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
@@ -54,10 +54,29 @@ impl Authority {
         Authority { crt: certificate.pem(), key, der: certificate.der().to_vec(), params, signer }
     }
 
-    pub(super) fn client(&self, organization: &str) -> Identity {
+    pub(crate) fn client(&self, organization: &str) -> Identity {
+        self.user("", organization)
+    }
+
+    /// A server's certificate and key, PEM.
+    pub(crate) fn server(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &Issuer::from_params(&self.params, &self.signer)).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    }
+
+    pub(crate) fn der(&self) -> Vec<u8> {
+        self.der.clone()
+    }
+
+    pub(crate) fn user(&self, name: &str, organization: &str) -> Identity {
         let key = KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
+        if !name.is_empty() {
+            params.distinguished_name.push(DnType::CommonName, name);
+        }
         params.distinguished_name.push(DnType::OrganizationName, organization);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let issuer = Issuer::from_params(&self.params, &self.signer);
@@ -67,7 +86,7 @@ impl Authority {
 }
 
 /// All secrets of a cluster.
-pub(super) struct Secrets {
+pub(crate) struct Secrets {
     pub os: Authority,
     pub kube: Authority,
     pub etcd: Authority,
@@ -76,7 +95,7 @@ pub(super) struct Secrets {
 }
 
 impl Secrets {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Secrets {
             os: Authority::new("talos", &rcgen::PKCS_ED25519),
             kube: Authority::new("kubernetes", &rcgen::PKCS_ECDSA_P256_SHA256),
@@ -88,7 +107,7 @@ impl Secrets {
 }
 
 /// A configuration to be; what a test changes are its fields or its text.
-pub(super) struct Recipe {
+pub(crate) struct Recipe {
     pub name: &'static str,
     pub control_plane: bool,
     pub endpoint: String,
@@ -98,7 +117,7 @@ pub(super) struct Recipe {
 }
 
 impl Recipe {
-    pub(super) fn new(name: &'static str, control_plane: bool, endpoint: &str) -> Self {
+    pub(crate) fn new(name: &'static str, control_plane: bool, endpoint: &str) -> Self {
         Recipe {
             name,
             control_plane,
@@ -109,7 +128,7 @@ impl Recipe {
         }
     }
 
-    pub(super) fn text(&self, secrets: &Secrets) -> String {
+    pub(crate) fn text(&self, secrets: &Secrets) -> String {
         let pair = |authority: &Authority, indent: usize, with_key: bool| {
             let pad = " ".repeat(indent);
             let key = if with_key { base64(&authority.key) } else { "\"\"".into() };
@@ -154,34 +173,37 @@ impl Recipe {
 }
 
 /// base64 of gzip, as user data carries it.
-pub(super) fn packed(text: &str) -> Bytes {
+pub(crate) fn packed(text: &str) -> Bytes {
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
     gzip.write_all(text.as_bytes()).unwrap();
     Bytes::from(base64(gzip.finish().unwrap()))
 }
 
-pub(super) struct Rig {
+pub(crate) struct Rig {
     pub greenhouse: Greenhouse,
     pub secrets: Secrets,
 }
 
 impl Rig {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_faults(&[])
     }
 
-    pub(super) fn with_faults(faults: &[&str]) -> Self {
-        let time = Time::starting_at("2026-11-22T12:00:00Z".parse().unwrap(), Rng::seeded(1));
-        let options = Options { faults: faults.iter().map(|rule| (*rule).to_owned()).collect(), ..Options::default() };
-        Rig { greenhouse: Greenhouse::new(&options, time).unwrap(), secrets: Secrets::new() }
+    pub(crate) fn with_faults(faults: &[&str]) -> Self {
+        Self::with(&Options { faults: faults.iter().map(|rule| (*rule).to_owned()).collect(), ..Options::default() })
     }
 
-    pub(super) fn world(&self) -> &World {
+    pub(crate) fn with(options: &Options) -> Self {
+        let time = Time::starting_at("2026-11-22T12:00:00Z".parse().unwrap(), Rng::seeded(options.seed));
+        Rig { greenhouse: Greenhouse::new(options, time).unwrap(), secrets: Secrets::new() }
+    }
+
+    pub(crate) fn world(&self) -> &World {
         &self.greenhouse.world
     }
 
     /// A machine of nobody's cloud with an image for it and this user data, without power.
-    pub(super) fn machine(&self, id: MachineId, user_data: Option<Bytes>) -> MachineId {
+    pub(crate) fn machine(&self, id: MachineId, user_data: Option<Bytes>) -> MachineId {
         let disk = self.image(&[], TALOS, "hcloud", Arch::Arm64);
         self.world().with(|state| {
             state.machines.insert(
@@ -211,37 +233,37 @@ impl Rig {
         id
     }
 
-    pub(super) fn image(&self, extensions: &[&str], talos: &str, platform: &str, arch: Arch) -> Bytes {
+    pub(crate) fn image(&self, extensions: &[&str], talos: &str, platform: &str, arch: Arch) -> Bytes {
         self.world().with(|state| factory::prebuilt(state, extensions, talos, platform, arch)).unwrap()
     }
 
     /// TEST-NET-2, by id.
-    pub(super) fn address(id: MachineId) -> IpAddr {
+    pub(crate) fn address(id: MachineId) -> IpAddr {
         format!("198.51.100.{id}").parse().unwrap()
     }
 
-    pub(super) fn change(&self, id: MachineId, work: impl FnOnce(&mut Machine)) {
+    pub(crate) fn change(&self, id: MachineId, work: impl FnOnce(&mut Machine)) {
         self.world().with(|state| work(state.machines.get_mut(&id).unwrap()));
     }
 
-    pub(super) fn on(&self, id: MachineId) {
+    pub(crate) fn on(&self, id: MachineId) {
         machine::power_on(self.world(), id);
     }
 
-    pub(super) async fn wait(&self, seconds: u64) {
+    pub(crate) async fn wait(&self, seconds: u64) {
         self.world().time().sleep(Duration::from_secs(seconds)).await;
     }
 
-    pub(super) fn console(&self, id: MachineId) -> String {
+    pub(crate) fn console(&self, id: MachineId) -> String {
         self.world().with(|state| state.machines[&id].console.join("\n"))
     }
 
     /// What a service's process has written.
-    pub(super) fn written(&self, id: MachineId, service: &str) -> String {
+    pub(crate) fn written(&self, id: MachineId, service: &str) -> String {
         self.world().with(|state| node(state, id).unwrap().services.get(service).unwrap().log().join("\n"))
     }
 
-    pub(super) fn channel(&self, id: MachineId, identity: Option<Identity>) -> Channel {
+    pub(crate) fn channel(&self, id: MachineId, identity: Option<Identity>) -> Channel {
         let roots = if identity.is_some() { Roots::Only(vec![self.secrets.os.der.clone()]) } else { Roots::Unverified };
         let host = Self::address(id).to_string();
         let tls = Tls { server_name: host.clone(), roots, identity };
@@ -249,34 +271,34 @@ impl Rig {
         Channel::new(self.greenhouse.wire(), self.world().time().clone(), target, Duration::from_secs(20))
     }
 
-    pub(super) fn talos(&self, id: MachineId) -> MachineServiceClient<Channel> {
+    pub(crate) fn talos(&self, id: MachineId) -> MachineServiceClient<Channel> {
         MachineServiceClient::new(self.channel(id, Some(self.secrets.os.client("os:admin"))))
     }
 
-    pub(super) async fn bootstrap(&self, id: MachineId) -> Result<(), Status> {
+    pub(crate) async fn bootstrap(&self, id: MachineId) -> Result<(), Status> {
         self.talos(id).bootstrap(BootstrapRequest::default()).await.map(drop)
     }
 
-    pub(super) async fn service(&self, id: MachineId, name: &str) -> ServiceInfo {
+    pub(crate) async fn service(&self, id: MachineId, name: &str) -> ServiceInfo {
         let list = self.talos(id).service_list(()).await.unwrap().into_inner();
         list.messages[0].services.iter().find(|service| service.id == name).unwrap().clone()
     }
 
-    pub(super) async fn resource(&self, id: MachineId, kind: &str, name: &str) -> Result<Resource, Status> {
+    pub(crate) async fn resource(&self, id: MachineId, kind: &str, name: &str) -> Result<Resource, Status> {
         let mut client = StateClient::new(self.channel(id, Some(self.secrets.os.client("os:admin"))));
         let request = GetRequest { namespace: String::new(), r#type: kind.into(), id: name.into() };
         client.get(request).await.map(|answer| answer.into_inner().resource.unwrap())
     }
 
     /// Whether the node says of itself that it is ready.
-    pub(super) fn ready(&self, id: MachineId) -> bool {
+    pub(crate) fn ready(&self, id: MachineId) -> bool {
         self.world().with(|state| {
             super::super::node(state, id).is_some_and(|node| super::super::services::unmet(node).is_empty())
         })
     }
 
     /// A control plane that has booted, was bootstrapped and is ready.
-    pub(super) async fn control_plane(&self) -> MachineId {
+    pub(crate) async fn control_plane(&self) -> MachineId {
         let recipe = Recipe::new("rose", true, "https://198.51.100.1:6443");
         let rose = self.machine(1, Some(packed(&recipe.text(&self.secrets))));
         self.on(rose);

@@ -1,0 +1,6 @@
+//! Programs in pods, on a cluster that has booted.
+
+mod bench;
+mod ingress;
+mod lives;
+mod network;
