@@ -18,6 +18,7 @@ cargo xtask assets [NAME…]  makes other people's programs that judge bouquet; 
 cargo xtask truth          writes docs/truth.md from what the tests' judges said
 cargo xtask rig VERB       three real nodes on this machine: up, down, status; run tells their whole story (docs/rig.md);
                             --talos makes them Talos nodes
+cargo xtask image          the watcher's image, written to target/images/bouquet-watcher.tar, without a container engine
 cargo xtask tidy           house rules: sizes, floors, documents
 cargo xtask ci             what CI runs, and what else is installed (fmt, clippy, deny, hack)";
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Some(("assets", names)) => assets::make(names),
         Some(("truth", [])) => truth::write(&root()),
         Some(("rig", words)) => rig(&root(), words),
+        Some(("image", [])) => image(&root()),
         Some(("tidy", [])) => tidy::all(&root()),
         Some(("ci", [])) => ci(&root()),
         _ => {
@@ -69,6 +71,13 @@ fn rig(root: &Path, words: &[String]) -> Result<()> {
     let words = words.iter().map(String::as_str);
     let args: Vec<&str> = ["run", "--quiet", "--package", "bouquet-rig", "--"].into_iter().chain(words).collect();
     run(root, &args)
+}
+
+fn image(root: &Path) -> Result<()> {
+    let folder = root.join("target/images");
+    std::fs::create_dir_all(&folder)?;
+    let archive = folder.join("bouquet-watcher.tar");
+    rig(root, &["image".into(), root.display().to_string(), archive.display().to_string()])
 }
 
 fn run(root: &Path, args: &[&str]) -> Result<()> {

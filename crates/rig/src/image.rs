@@ -20,6 +20,10 @@ pub struct Image {
     pub links: Vec<(String, String)>,
     /// Program and first arguments of its containers.
     pub entrypoint: Vec<String>,
+    /// Number of the user that they run as, unless a pod says otherwise.
+    pub user: u32,
+    /// Annotations of the image, as OCI names them.
+    pub labels: Vec<(&'static str, String)>,
 }
 
 impl Image {
@@ -27,7 +31,7 @@ impl Image {
     pub fn of(name: &str, program: &Path, entrypoint: &[&str]) -> Self {
         let entrypoint: Vec<String> = entrypoint.iter().map(|&word| word.to_owned()).collect();
         let inside = entrypoint.first().cloned().unwrap_or_default();
-        Self { name: name.to_owned(), files: vec![(inside, program.to_owned())], links: Vec::new(), entrypoint }
+        Self { name: name.to_owned(), files: vec![(inside, program.to_owned())], links: Vec::new(), entrypoint, user: 0, labels: Vec::new() }
     }
 }
 
@@ -69,7 +73,10 @@ fn config(image: &Image, layer: &Blob) -> Value {
     json!({
         "architecture": architecture,
         "os": "linux",
-        "config": { "Entrypoint": image.entrypoint, "Env": ["PATH=/:/bin:/usr/local/bin"] },
+        "config": {
+            "Entrypoint": image.entrypoint, "Env": ["PATH=/:/bin:/usr/local/bin"], "User": image.user.to_string(),
+            "Labels": image.labels.iter().map(|(name, value)| (*name, value)).collect::<std::collections::BTreeMap<_, _>>(),
+        },
         "rootfs": { "type": "layers", "diff_ids": [layer.digest] },
     })
 }

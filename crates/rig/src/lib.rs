@@ -20,6 +20,7 @@ mod machine;
 mod mesh;
 mod needs;
 mod node;
+pub mod own;
 mod programs;
 mod settings;
 mod space;

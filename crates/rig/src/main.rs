@@ -4,13 +4,15 @@
 
 use bouquet_rig::talos::{Planned, Talos, bundle};
 use bouquet_rig::{Failure, MACHINES, Options, ROSE, Rig, down, left, story};
+use std::path::Path;
 use std::process::ExitCode;
 
 const USAGE: &str = "rig up        three real nodes Ready
 rig status    what there is of it on this machine
 rig down      takes everything away, also what a rig that was cut off has left
 rig run       up, the whole story with its times, down
-rig up --talos   three machines that run Talos itself";
+rig up --talos   three machines that run Talos itself
+rig image FOLDER ARCHIVE   the watcher's image from the sources in FOLDER";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -21,6 +23,7 @@ fn main() -> ExitCode {
         ["down"] => down().map(|()| told()),
         ["status"] => status(),
         ["run"] => run(),
+        ["image", folder, archive] => image(Path::new(folder), Path::new(archive)),
         _ => {
             eprintln!("{USAGE}");
             return ExitCode::from(2);
@@ -47,6 +50,13 @@ fn talos() -> Result<(), Failure> {
     let talos = Talos::up(Options { tied: false, talk: say }, &nodes, bundle()?)?;
     println!("TALOSCONFIG={}", talos.talosconfig()?.display());
     println!("HTTPS_PROXY={}", talos.proxy());
+    Ok(())
+}
+
+fn image(sources: &Path, archive: &Path) -> Result<(), Failure> {
+    let image = bouquet_rig::own::watcher(sources, "dist")?;
+    bouquet_rig::image::write(std::slice::from_ref(&image), archive)?;
+    println!("{}  {}", archive.display(), image.name);
     Ok(())
 }
 

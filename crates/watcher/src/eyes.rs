@@ -3,7 +3,7 @@
 //! Synchronous: whoever runs it asks when something is due, begins what it is told to, and says how it ended.
 
 use detect::{Local, Millis, Outcome, Policy, Report, Schedule, Target, Trust, Vantage};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 /// Targets that have just come into sight are first probed within this, spread out.
@@ -120,9 +120,10 @@ impl Eyes {
         self.trust.trusts_itself(&self.policy, now_ms)
     }
 
-    /// Whether something looks wrong that is not yet sure.
-    pub fn suspects(&self) -> bool {
-        self.targets.values().any(|eye| eye.local.fails() > 0) || self.out.values().any(|out| out.suspect)
+    /// Targets that look wrong, and are not yet sure to be.
+    pub fn suspects(&self) -> BTreeSet<Target> {
+        let failing = self.targets.iter().filter(|(_, eye)| eye.local.fails() > 0).map(|(target, _)| target);
+        failing.chain(self.out.values().filter(|out| out.suspect).map(|out| &out.target)).cloned().collect()
     }
 
     /// Whether every target has been probed at least once.

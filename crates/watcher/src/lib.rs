@@ -17,8 +17,12 @@
 pub mod eyes;
 pub mod face;
 pub mod kubernetes;
+pub mod mind;
 pub mod permit;
 pub mod probe;
+pub mod process;
+pub mod provider;
 pub mod scene;
+pub mod start;
 pub mod status;
 pub mod zone;

@@ -1,0 +1,3 @@
+//! `bouquet-watcher`: reads its file, finds the cluster and the zone, and watches.
+
+fn main() {}
