@@ -31,7 +31,14 @@ impl Image {
     pub fn of(name: &str, program: &Path, entrypoint: &[&str]) -> Self {
         let entrypoint: Vec<String> = entrypoint.iter().map(|&word| word.to_owned()).collect();
         let inside = entrypoint.first().cloned().unwrap_or_default();
-        Self { name: name.to_owned(), files: vec![(inside, program.to_owned())], links: Vec::new(), entrypoint, user: 0, labels: Vec::new() }
+        Self {
+            name: name.to_owned(),
+            files: vec![(inside, program.to_owned())],
+            links: Vec::new(),
+            entrypoint,
+            user: 0,
+            labels: Vec::new(),
+        }
     }
 }
 

@@ -24,7 +24,8 @@ pub fn watcher(sources: &Path, profile: &str) -> Result<Image, Failure> {
         ("org.opencontainers.image.version", version.to_owned()),
     ];
     let authorities = AUTHORITIES.iter().map(Path::new).find(|path| path.exists());
-    let authorities = authorities.ok_or_else(|| Failure::Lacks("there are no CA certificates (ca-certificates)".into()))?;
+    let authorities =
+        authorities.ok_or_else(|| Failure::Lacks("there are no CA certificates (ca-certificates)".into()))?;
     let authorities = disk(authorities, std::fs::canonicalize(authorities))?;
     image.files.push(("/etc/ssl/certs/ca-certificates.crt".into(), authorities));
     Ok(image)

@@ -10,7 +10,8 @@ use crate::scene::Scene;
 use crate::status::{Happening, What};
 use crate::zone::{self, Act, Change, Data, Desk, Entry, Intent, Keeper, Left, Listing, Plan, Survey, Trouble, Wish};
 use detect::{
-    Because, Decision, Judgement, Memory, Millis, Policy, Report, Rule, Situation, Target, Vantage, Verdict, View, decide,
+    Because, Decision, Judgement, Memory, Millis, Policy, Report, Rule, Situation, Target, Vantage, Verdict, View,
+    decide,
 };
 use jiff::Timestamp;
 use news::News;
@@ -139,7 +140,8 @@ impl Mind {
             for (name, node) in &before.nodes {
                 let now = scene.nodes.get(name).map(|node| &node.addresses);
                 // A node that is gone altogether may come back; only what was exchanged is known to be wrong.
-                let gone = node.addresses.iter().filter(|(family, at)| now.is_some_and(|now| now.get(family) != Some(*at)));
+                let gone =
+                    node.addresses.iter().filter(|(family, at)| now.is_some_and(|now| now.get(family) != Some(*at)));
                 self.former.extend(gone.map(|(_, address)| (name.clone(), *address)));
             }
             if before.hosts != scene.hosts || before.nodes != scene.nodes {
@@ -228,11 +230,16 @@ impl Mind {
             let node = self.scene.as_ref().and_then(|scene| scene.nodes.get(&decision.target.node));
             let address = node.and_then(|node| node.addresses.get(&decision.target.family));
             address.is_some_and(|address| {
-                change.create.iter().any(|draft| draft.data == Data::Address(*address) && decision.publish.contains(&draft.name))
+                change
+                    .create
+                    .iter()
+                    .any(|draft| draft.data == Data::Address(*address) && decision.publish.contains(&draft.name))
             })
         };
-        let decisions = self.judgement.decisions.iter().filter(|decision| decision.act == act && decision.held.is_none());
-        let done = decisions.filter(|decision| if act == detect::Act::Withdraw { gone(decision) } else { come(decision) });
+        let decisions =
+            self.judgement.decisions.iter().filter(|decision| decision.act == act && decision.held.is_none());
+        let done =
+            decisions.filter(|decision| if act == detect::Act::Withdraw { gone(decision) } else { come(decision) });
         done.cloned().collect()
     }
 

@@ -111,7 +111,14 @@ impl Process {
 
     /// Runs until it is dropped.
     pub async fn run(self: &Arc<Self>) {
-        tokio::join!(self.watch_scene(), self.look(), self.check_anchors(), self.hand(), self.tell(), self.ask_permits());
+        tokio::join!(
+            self.watch_scene(),
+            self.look(),
+            self.check_anchors(),
+            self.hand(),
+            self.tell(),
+            self.ask_permits()
+        );
     }
 
     /// What it knows, as it changes.

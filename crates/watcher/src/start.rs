@@ -9,7 +9,6 @@ use crate::provider;
 use crate::scene::{PodSelector, Settings, Sight, Source};
 use crate::status::Happening;
 use crate::zone::Provider;
-use clouds::Settings as _;
 use detect::{Family, Policy};
 use spec::{IpFamily, Profile, Watching, ZoneKeeper};
 use std::collections::BTreeSet;
@@ -77,11 +76,11 @@ pub fn scene_settings(config: &Watching, own_namespace: &str) -> Result<Settings
 pub fn provider(config: &Watching, settings: &dyn clouds::Settings) -> Result<Arc<dyn Provider>, Unfit> {
     Ok(match &config.provider {
         ZoneKeeper::Cloudflare => {
-            let client = clouds::Cloudflare::from_settings(settings)?;
+            let client = clouds::cloudflare::Cloudflare::from_settings(settings)?;
             Arc::new(provider::cloudflare::Cloudflare::new(client, &config.pool))
         }
         ZoneKeeper::Rfc2136 { server, key_file } => {
-            let client = clouds::Rfc2136::from_settings(settings, server, key_file.as_deref())?;
+            let client = clouds::rfc2136::Rfc2136::from_settings(settings, server, key_file.as_deref())?;
             Arc::new(provider::rfc2136::Rfc2136::new(client, &config.pool))
         }
     })
@@ -141,7 +140,11 @@ impl Start {
             policy,
             call_ms: terms.call_ms,
             ask_every_ms: terms.ask_every_ms(),
-            canary: Canary { host: config.canary.host, port: config.canary.port, tls: config.canary.tls.then_some(roots) },
+            canary: Canary {
+                host: config.canary.host,
+                port: config.canary.port,
+                tls: config.canary.tls.then_some(roots),
+            },
             anchors,
             provider,
             mouth,

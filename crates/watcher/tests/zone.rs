@@ -13,8 +13,8 @@ use spec::Publish;
 use std::collections::{BTreeMap, BTreeSet};
 use watcher::scene::Host;
 use watcher::zone::{
-    Act, Batch, Change, Data, Desk, Draft, Entry, Intent, Keeper, Left, Listing, Plan, Purpose, Reason, Standing, Survey,
-    Trouble, Wish, change, survey,
+    Act, Batch, Change, Data, Desk, Draft, Entry, Intent, Keeper, Left, Listing, Plan, Purpose, Reason, Standing,
+    Survey, Trouble, Wish, change, survey,
 };
 
 /// One turn of the loop.
@@ -177,14 +177,17 @@ fn an_alias_waits_for_its_pool_and_then_comes() {
     assert_eq!(plan.batches, []);
     nodes.values_mut().for_each(|node| node.pin = Some(Pin { serving: true, until_ms: None }));
     let plan = settled(&mut model, &wish, &nodes).unwrap();
-    assert_eq!((plan.left, model.shown()), (
-        vec![],
-        vec![
-            "lb.example.com A 198.51.100.1 60 bouquet/blumen/n0".to_owned(),
-            "lb.example.com A 198.51.100.2 60 bouquet/blumen/n1".to_owned(),
-            "web.example.com CNAME lb.example.com 60 bouquet/blumen/host/alias".to_owned(),
-        ]
-    ));
+    assert_eq!(
+        (plan.left, model.shown()),
+        (
+            vec![],
+            vec![
+                "lb.example.com A 198.51.100.1 60 bouquet/blumen/n0".to_owned(),
+                "lb.example.com A 198.51.100.2 60 bouquet/blumen/n1".to_owned(),
+                "web.example.com CNAME lb.example.com 60 bouquet/blumen/host/alias".to_owned(),
+            ]
+        )
+    );
 }
 
 #[test]
@@ -224,15 +227,21 @@ fn what_somebody_turned_is_turned_back_and_a_new_address_follows_the_old() {
     let entries = vec![
         entry("1", "lb", Data::Address(address(0)), Some("bouquet/blumen/n0")),
         entry("2", "lb", Data::Address(address(7)), Some("bouquet/blumen/n1")),
-        Entry { ttl_s: 300, ..entry("3", "web", Data::Alias("old.example.com".into()), Some("bouquet/blumen/host/alias")) },
+        Entry {
+            ttl_s: 300,
+            ..entry("3", "web", Data::Alias("old.example.com".into()), Some("bouquet/blumen/host/alias"))
+        },
     ];
     let mut model = Model { entries, ..Model::default() };
     settled(&mut model, &wish, &nodes).unwrap();
-    assert_eq!(model.shown(), [
-        "lb.example.com A 198.51.100.1 60 bouquet/blumen/n0",
-        "lb.example.com A 198.51.100.2 60 bouquet/blumen/n1",
-        "web.example.com CNAME lb.example.com 60 bouquet/blumen/host/alias",
-    ]);
+    assert_eq!(
+        model.shown(),
+        [
+            "lb.example.com A 198.51.100.1 60 bouquet/blumen/n0",
+            "lb.example.com A 198.51.100.2 60 bouquet/blumen/n1",
+            "web.example.com CNAME lb.example.com 60 bouquet/blumen/host/alias",
+        ]
+    );
 }
 
 #[test]
@@ -276,10 +285,10 @@ fn a_record_that_two_nodes_share_is_handed_on() {
     let mut model = Model::default();
     model.entries = vec![entry("1", "lb", Data::Address(address(0)), Some("bouquet/blumen/n0"))];
     settled(&mut model, &wish, &nodes).unwrap();
-    assert_eq!(model.shown(), [
-        "lb.example.com A 198.51.100.1 60 bouquet/blumen/n1",
-        "lb.example.com A 198.51.100.3 60 bouquet/blumen/n2",
-    ]);
+    assert_eq!(
+        model.shown(),
+        ["lb.example.com A 198.51.100.1 60 bouquet/blumen/n1", "lb.example.com A 198.51.100.3 60 bouquet/blumen/n2",]
+    );
 }
 
 #[test]
@@ -290,11 +299,14 @@ fn an_apex_and_a_wildcard_are_names_too() {
     let mut model = Model::default();
     let plan = settled(&mut model, &wish, &nodes(1)).unwrap();
     assert_eq!(plan.left, [Left { name: "example.org".into(), why: Reason::Outside("example.com".into()) }]);
-    assert_eq!(model.shown(), [
-        "*.apps.example.com CNAME lb.example.com 60 bouquet/blumen/host/alias",
-        "example.com A 198.51.100.1 60 bouquet/blumen/n0",
-        "lb.example.com A 198.51.100.1 60 bouquet/blumen/n0",
-    ]);
+    assert_eq!(
+        model.shown(),
+        [
+            "*.apps.example.com CNAME lb.example.com 60 bouquet/blumen/host/alias",
+            "example.com A 198.51.100.1 60 bouquet/blumen/n0",
+            "lb.example.com A 198.51.100.1 60 bouquet/blumen/n0",
+        ]
+    );
     wish.keeper.alias_at_apex = true;
     settled(&mut model, &wish, &nodes(1)).unwrap();
     assert_eq!(model.shown()[1], "example.com CNAME lb.example.com 60 bouquet/blumen/host/alias");

@@ -75,7 +75,10 @@ fn words(alert: &Alert) -> String {
         Alert::NoNodes => "the cluster names no ingress node: nothing is changed".into(),
         Alert::NoZone => "the zone could not be read yet".into(),
         Alert::Strange(record) => {
-            format!("{} {} bears our mark, and no node has this address: remove it by hand", record.name, record.content)
+            format!(
+                "{} {} bears our mark, and no node has this address: remove it by hand",
+                record.name, record.content
+            )
         }
         Alert::Vantage(vantage, rule) => format!("the word of {} does not count: {}", vantage.node, rule.words()),
         Alert::Unjudged(target) => format!("nobody can judge {}: {}", target.node, Rule::Quorum.words()),

@@ -35,8 +35,7 @@ impl Process {
             (report.since_ms, report.probed_ms) = (own(report.since_ms), own(report.probed_ms));
             report
         });
-        let heard =
-            Heard { at_ms: now_ms, vantage: word.vantage, trusted: word.trusted, reports: reports.collect() };
+        let heard = Heard { at_ms: now_ms, vantage: word.vantage, trusted: word.trusted, reports: reports.collect() };
         let memory = word.memory.map(|memory| in_clock(memory, own));
         self.with(|mind| mind.told(pod, heard, memory));
         self.wake();

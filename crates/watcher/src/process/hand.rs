@@ -59,8 +59,7 @@ impl Process {
         let (now_ms, at) = (self.now_ms(), self.time.now());
         let (profile, provider) = self.parts.shown;
         let lost_ms = self.kubernetes_lost_ms();
-        let (status, news) =
-            self.with(|mind| (mind.status(now_ms, at, profile, provider, lost_ms), mind.news()));
+        let (status, news) = self.with(|mind| (mind.status(now_ms, at, profile, provider, lost_ms), mind.news()));
         for happening in news {
             // Nobody waits for who does not listen.
             self.news.try_send(happening).ok();

@@ -59,7 +59,8 @@ impl Process {
     /// Rule 4: who cannot reach what has nothing to do with the cluster distrusts itself.
     pub(super) async fn check_anchors(&self) {
         let policy = &self.parts.policy;
-        let (every, limit) = (Duration::from_millis(policy.control_ms / 3), Duration::from_millis(policy.connect_timeout_ms));
+        let (every, limit) =
+            (Duration::from_millis(policy.control_ms / 3), Duration::from_millis(policy.connect_timeout_ms));
         let check = async |(number, anchor): (usize, &Target)| loop {
             let answer = self.time.within(limit, self.parts.wire.open(anchor)).await;
             if matches!(answer, Ok(Ok(_))) {

@@ -6,7 +6,7 @@
 mod kinds;
 
 pub(super) use kinds::{
-    Gateway, HttpRoute, Ingress, IngressRoute, IngressRouteTcp, Listener, Node, Parent, Pod, Routes, Unread,
+    Gateway, HttpRoute, Ingress, IngressRoute, IngressRouteTcp, Listener, Node, Parent, Pod, Unread,
 };
 
 use super::{Complaint, ObjectRef};

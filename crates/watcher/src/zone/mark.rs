@@ -64,7 +64,9 @@ mod tests {
         assert_eq!(read("bouquet/blumen/lily"), Mark::Node("lily".into()));
         assert_eq!(read("bouquet/blumen/host/alias"), Mark::Alias);
         assert_eq!(read("bouquet/blumen/api/lily"), Mark::Api);
-        for foreign in ["bouquet/blume/lily", "bouquet/blumen2/lily", "bouquet/blumen/", "bouquet/blumen/a/b", "lily", ""] {
+        for foreign in
+            ["bouquet/blume/lily", "bouquet/blumen2/lily", "bouquet/blumen/", "bouquet/blumen/a/b", "lily", ""]
+        {
             assert_eq!(read(foreign), Mark::Foreign, "{foreign}");
         }
     }

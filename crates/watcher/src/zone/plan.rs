@@ -97,8 +97,7 @@ struct Orders {
 impl Orders {
     fn read(intent: &Intent<'_>, left: &mut Vec<Left>) -> Self {
         let Intent { survey, nodes, standing, .. } = *intent;
-        let carried_out =
-            |decision: &&Decision| decision.held.is_none() || decision.held == Some(Rule::DryRun);
+        let carried_out = |decision: &&Decision| decision.held.is_none() || decision.held == Some(Rule::DryRun);
         let mut orders = Orders { withdrawn: BTreeSet::new(), come: BTreeMap::new() };
         for decision in intent.judgement.decisions.iter().filter(carried_out) {
             match decision.act {
@@ -130,8 +129,9 @@ impl Orders {
     /// had to step in.
     fn spare(&mut self, place: &Place, family: Family, doubtful: &BTreeSet<String>) -> bool {
         let of_family = || place.addresses.iter().filter(move |ours| ours.record().family() == family);
-        let stays =
-            |ours: &Ours| ours.is_current && !self.withdrawn.contains(&ours.entry.id) && !doubtful.contains(&ours.entry.id);
+        let stays = |ours: &Ours| {
+            ours.is_current && !self.withdrawn.contains(&ours.entry.id) && !doubtful.contains(&ours.entry.id)
+        };
         let handed_on = of_family().any(|ours| self.inherits(ours));
         if of_family().any(stays) || handed_on {
             return false;

@@ -87,7 +87,8 @@ pub fn survey(listing: &Listing, wish: &Wish, nodes: &BTreeMap<String, Node>) ->
     let Wants { names: wants, pools, mut left } = wish.wants();
     let mut stands = stands(listing, wish, nodes);
     let heritage = heritage(listing);
-    let delegated: BTreeSet<&str> = listing.entries.iter().filter(|entry| is_delegation(entry, wish)).map(name).collect();
+    let delegated: BTreeSet<&str> =
+        listing.entries.iter().filter(|entry| is_delegation(entry, wish)).map(name).collect();
     let mut survey = Survey { records: listing.entries.len(), ..Survey::default() };
     survey.zone.read_ms = listing.read_ms;
     let named: BTreeSet<String> = wants.keys().cloned().chain(stands.keys().map(|name| (*name).to_owned())).collect();

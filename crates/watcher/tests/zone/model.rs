@@ -40,13 +40,7 @@ pub fn wish(hosts: &[&str]) -> Wish {
         proxied: false,
         hosts: hosts.iter().map(|name| (format!("{name}.example.com"), host())).collect(),
         former: BTreeSet::new(),
-        keeper: Keeper {
-            alias_at_apex: false,
-            alias_beside: false,
-            proxies: false,
-            fenced: false,
-            records_most: None,
-        },
+        keeper: Keeper { alias_at_apex: false, alias_beside: false, proxies: false, fenced: false, records_most: None },
     }
 }
 

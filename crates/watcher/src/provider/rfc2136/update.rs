@@ -69,7 +69,8 @@ impl Seen {
         let marks: BTreeSet<String> = touched.iter().map(|(name, _)| beside(name)).collect();
         let mut prerequisites: Vec<_> = touched.iter().map(|(name, kind)| self.unchanged(name, *kind)).collect();
         prerequisites.extend(marks.iter().map(|name| self.unchanged(name, Kind::Txt)));
-        let fresh = drafts().filter(|draft| matches!(draft.data, zone::Data::Alias(_)) && !self.0.contains_key(&draft.name));
+        let fresh =
+            drafts().filter(|draft| matches!(draft.data, zone::Data::Alias(_)) && !self.0.contains_key(&draft.name));
         prerequisites.extend(fresh.map(|draft| Prerequisite::NameFree(draft.name.clone())));
         let update = Update { prerequisites, changes };
         if size(&update) > BYTES_MOST {
