@@ -14,6 +14,9 @@
 //! It runs on any Kubernetes cluster. It refuses to act on what it cannot see: an empty or failed list deletes nothing, a
 //! record that does not bear its mark is left alone, and without a live permit nothing is written.
 
+pub mod lease;
+pub mod listen;
+pub mod peer;
 pub mod permit;
 pub mod scene;
 pub mod zone;
