@@ -17,7 +17,10 @@
 pub mod eyes;
 pub mod face;
 pub mod kubernetes;
+pub mod lease;
+pub mod listen;
 pub mod mind;
+pub mod peer;
 pub mod permit;
 pub mod probe;
 pub mod process;
