@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A case states what it expects, and everything that is answered is compared besides. Where the two differ, the real
-//! thing is right. This crate is made of tests only; it never ships, and knows nothing of bouquet but the greenhouse.
+//! thing is right. This crate is made of tests only; it never ships, and knows nothing of bouquet but the greenhouse; two
+//! of its programs also know the watcher, whose informers they put before both.
 
 #![allow(
     clippy::unwrap_used,

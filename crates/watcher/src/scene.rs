@@ -4,8 +4,8 @@
 //! API ──Informers──▶ Objects: kept fields of nodes, pods, routes ──compose(Settings, Now)──▶ Scene ──▶ detect, zone
 //! ```
 //!
-//! [`Informers`] follow the API and hold [`Objects`]; [`compose`] is a function of them, and says everything twice the same
-//! way. What cannot be served as written is a [`Complaint`] on the object that says it, never an error of the whole.
+//! [`Informers`] follow the API and hold objects of which little is kept; `compose` is a function of them that knows neither
+//! the API nor a clock. What cannot be served as written is a [`Complaint`] on the object that says it, never an error of the whole.
 //!
 //! A [`Scene`] is what Kubernetes says, neither more careful nor bolder: in its protocol an empty list is a legal answer, so
 //! hosts that vanish in one list vanish here too, and whoever deletes records caps that. What was *not answered* stays as it
@@ -25,11 +25,8 @@ mod settings;
 mod sites;
 
 pub use addresses::{BadRange, Range};
-pub use compose::{Now, compose};
 pub use informers::{Informers, Sight, Trouble, Watched};
 pub use names::{BadName, host};
-pub use objects::Objects;
-pub use rule::{BadRule, Protocol, hosts_of_rule};
 pub use settings::{PodSelector, Settings, Source};
 
 use detect::Node;

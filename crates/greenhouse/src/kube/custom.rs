@@ -3,7 +3,7 @@
 mod definition;
 mod validate;
 
-pub(super) use definition::{settle, validate_definition};
+pub(super) use definition::{HOLD, settle, validate_definition};
 pub(super) use validate::validate;
 
 use super::decode::Reader;

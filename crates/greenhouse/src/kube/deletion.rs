@@ -1,5 +1,6 @@
 //! Deletions: what they ask for, and what holds an object.
 
+use super::custom;
 use super::refusal::Refusal;
 use super::resource::Resource;
 use super::store::{Key, metadata, seconds};
@@ -60,6 +61,10 @@ impl Deletion {
         let grace = self.grace(key.resource, current);
         let mut finalizers = current["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
         self.propagate(&mut finalizers);
+        // A definition that goes waits until its objects are gone.
+        if key.resource.plural == "customresourcedefinitions" && !finalizers.iter().any(|at| at == custom::HOLD) {
+            finalizers.push(custom::HOLD.into());
+        }
         let held = !finalizers.is_empty() || is_held_by_its_spec(key.resource, current);
         if grace == 0 && !held {
             return None;

@@ -39,7 +39,8 @@ fn scene(objects: impl IntoIterator<Item = Value>) -> Scene {
     compose(&cluster(objects), &Settings::default(), now())
 }
 
-fn object(kind: &str, name: &str, annotations: &Value, spec: Value) -> Value {
+fn object(kind: &str, name: &str, annotations: &Value, spec: impl Into<Value>) -> Value {
+    let spec: Value = spec.into();
     let (namespace, name) = name.split_once('/').unwrap_or(("", name));
     json!({
         "kind": kind,

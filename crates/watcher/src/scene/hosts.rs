@@ -33,7 +33,7 @@ impl<'a> Claim<'a> {
 /// Every host that is served, with what is asked for it. Of objects that differ, the first by namespace, name and kind is heard.
 pub(super) fn hosts(objects: &Objects, settings: &Settings, complaints: &mut Vec<Complaint>) -> BTreeMap<String, Host> {
     let mut claims = claims(objects, settings);
-    claims.sort_by_key(|claim| (claim.key, claim.kind.kind));
+    claims.sort_by_key(|claim| (claim.key, claim.kind.name));
     let mut hosts = BTreeMap::new();
     for claim in &claims {
         match annotations::read(&claim.meta.annotations) {
@@ -62,7 +62,7 @@ fn claims<'a>(objects: &'a Objects, settings: &Settings) -> Vec<Claim<'a>> {
                 claims.extend(objects.ingress_routes.iter().map(|(key, IngressRoute(routes))| Claim {
                     unread: &routes.unread,
                     ..Claim::new::<IngressRoute>(key, &routes.meta, routes.hosts.iter().cloned())
-                }))
+                }));
             }
             Source::IngressRouteTcp => {
                 claims.extend(objects.ingress_route_tcps.iter().map(|(key, IngressRouteTcp(routes))| Claim {

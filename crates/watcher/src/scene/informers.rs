@@ -10,8 +10,9 @@
 
 mod follower;
 
+use super::compose::{Now, compose};
 use super::objects::{Kept, Objects, Shelf};
-use super::{Now, PodSelector, Scene, Settings, Source, compose};
+use super::{PodSelector, Scene, Settings, Source};
 use detect::Millis;
 use follower::Follower;
 use futures::future::{BoxFuture, join_all};

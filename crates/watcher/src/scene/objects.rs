@@ -38,7 +38,7 @@ pub struct Objects {
 pub(super) struct Kind {
     pub(super) group: &'static str,
     pub(super) version: &'static str,
-    pub(super) kind: &'static str,
+    pub(super) name: &'static str,
     pub(super) plural: &'static str,
 }
 
@@ -57,7 +57,7 @@ impl Kind {
     pub(super) fn object(&self, key: &Key, meta: &Meta) -> ObjectRef {
         ObjectRef {
             api_version: self.api_version(),
-            kind: self.kind.to_owned(),
+            kind: self.name.to_owned(),
             namespace: key.0.to_string(),
             name: key.1.to_string(),
             uid: meta.uid.to_string(),

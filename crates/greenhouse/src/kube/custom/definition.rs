@@ -11,7 +11,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::sync::{Mutex, PoisonError};
 
-const HOLD: &str = "customresourcecleanup.apiextensions.k8s.io";
+/// The finalizer that a definition gets when its deletion is asked for.
+pub(in super::super) const HOLD: &str = "customresourcecleanup.apiextensions.k8s.io";
 
 /// Checks a definition.
 pub(in super::super) fn validate_definition(object: &Value, faults: &mut Vec<Fault>) {
@@ -87,7 +88,7 @@ fn take_away(store: &mut Store, key: &Key, mut object: Value, resources: &[&'sta
     }
 }
 
-/// The names are accepted, the finalizer put on, the kind served.
+/// The names are accepted, the kind served.
 fn establish(store: &mut Store, key: &Key, object: Value, now: Timestamp) {
     let mut next = object.clone();
     let condition = |kind: &str, reason: &str, message: &str| {

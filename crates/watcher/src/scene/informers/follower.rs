@@ -7,7 +7,7 @@ use super::{Shared, Trouble, Watched};
 use detect::Millis;
 use futures::TryStreamExt;
 use kube::api::{ListParams, WatchEvent, WatchParams};
-use kube::core::Request;
+use kube::core::{Request, Status};
 use serde::Deserialize;
 use std::error::Error as _;
 use std::pin::pin;
@@ -145,6 +145,11 @@ impl<K: Kept> Follower<K> {
         loop {
             let request = self.request.list(&params).map_err(kube::Error::BuildRequest)?;
             let page: Page<K> = self.shared.client.request(request).await?;
+            if page.metadata.resource_version.is_empty() {
+                // What is watched from no version at all hides what was deleted meanwhile.
+                let status = Status::failure("the list has no resourceVersion", "NoVersion");
+                return Err(kube::Error::Api(status.boxed()));
+            }
             shelf.extend(page.items.into_iter().flatten().map(|listed| (listed.key, listed.kept)));
             match page.metadata.next.filter(|next| !next.is_empty()) {
                 Some(next) => params = params.continue_token(&next),
@@ -301,5 +306,43 @@ impl Pauses {
         let ms = self.next_ms;
         self.next_ms = (ms * 2).min(PAUSE_MAX_MS);
         Duration::from_millis(self.rng.between(ms / 2, ms))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answered(code: u16) -> kube::Error {
+        kube::Error::Api(Status::failure("no", "No").with_code(code).boxed())
+    }
+
+    #[test]
+    fn a_watch_goes_on_from_its_version_only_where_nobody_answered() {
+        let version = || "7".to_owned();
+        assert!(matches!(ended(answered(410), version()), End::Forgotten));
+        // "Too large resource version": the present lies before it, since etcd was restored.
+        assert!(matches!(ended(answered(504), version()), End::Failed(_, None)));
+        let broken = kube::Error::Service("the connection broke".into());
+        assert!(matches!(ended(broken, version()), End::Failed(_, Some(at)) if at == "7"));
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_grant() {
+        let kind = Kind { group: "traefik.io", version: "v1alpha1", name: "IngressRoute", plural: "ingressroutes" };
+        let (is_forbidden, said) = told(&answered(403), kind);
+        assert!(is_forbidden && said.contains("ingressroutes") && said.contains("traefik.io"), "{said}");
+        assert!(!told(&answered(500), kind).0);
+    }
+
+    #[test]
+    fn pauses_grow_to_a_bound_and_begin_anew() {
+        let mut pauses = Pauses::new(Rng::seeded(1));
+        let first = pauses.next();
+        assert!((125..=250).contains(&first.as_millis()), "{first:?}");
+        let last = (0..20).map(|_| pauses.next()).last().unwrap_or_default();
+        assert!((4_000..=8_000).contains(&last.as_millis()), "{last:?}");
+        pauses.reset();
+        assert!(pauses.next() <= Duration::from_millis(250));
     }
 }

@@ -1,6 +1,6 @@
 //! Kinds, and which of their fields are kept.
 
-use super::super::rule::{Protocol, hosts_of_rule};
+use super::super::rule::{BadRule, Protocol, hosts_of_rule};
 use super::{Kept, Kind, Meta};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -48,7 +48,7 @@ struct Address {
 }
 
 impl Kept for Node {
-    const KIND: Kind = Kind { group: "", version: "v1", kind: "Node", plural: "nodes" };
+    const KIND: Kind = Kind { group: "", version: "v1", name: "Node", plural: "nodes" };
     type Spec = NodeSpec;
     type Status = NodeStatus;
 
@@ -92,7 +92,7 @@ pub(crate) struct PodStatus {
 }
 
 impl Kept for Pod {
-    const KIND: Kind = Kind { group: "", version: "v1", kind: "Pod", plural: "pods" };
+    const KIND: Kind = Kind { group: "", version: "v1", name: "Pod", plural: "pods" };
     type Spec = PodSpec;
     type Status = PodStatus;
 
@@ -128,7 +128,7 @@ struct IngressRule {
 }
 
 impl Kept for Ingress {
-    const KIND: Kind = Kind { group: "networking.k8s.io", version: "v1", kind: "Ingress", plural: "ingresses" };
+    const KIND: Kind = Kind { group: "networking.k8s.io", version: "v1", name: "Ingress", plural: "ingresses" };
     type Spec = IngressSpec;
     type Status = IgnoredAny;
 
@@ -152,7 +152,7 @@ pub(crate) struct Routes {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Unread {
     pub(crate) rule: Box<str>,
-    pub(crate) why: super::super::BadRule,
+    pub(crate) why: BadRule,
 }
 
 #[derive(Default, Deserialize)]
@@ -189,7 +189,7 @@ pub(crate) struct IngressRoute(pub(crate) Routes);
 pub(crate) struct IngressRouteTcp(pub(crate) Routes);
 
 impl Kept for IngressRoute {
-    const KIND: Kind = Kind { group: "traefik.io", version: "v1alpha1", kind: "IngressRoute", plural: "ingressroutes" };
+    const KIND: Kind = Kind { group: "traefik.io", version: "v1alpha1", name: "IngressRoute", plural: "ingressroutes" };
     type Spec = RoutesSpec;
     type Status = IgnoredAny;
 
@@ -200,7 +200,7 @@ impl Kept for IngressRoute {
 
 impl Kept for IngressRouteTcp {
     const KIND: Kind =
-        Kind { group: "traefik.io", version: "v1alpha1", kind: "IngressRouteTCP", plural: "ingressroutetcps" };
+        Kind { group: "traefik.io", version: "v1alpha1", name: "IngressRouteTCP", plural: "ingressroutetcps" };
     type Spec = RoutesSpec;
     type Status = IgnoredAny;
 
@@ -235,7 +235,7 @@ impl Parent {
     /// Other parents exist (services of a mesh), which serve nobody outside.
     fn is_gateway(&self) -> bool {
         self.group.as_deref().is_none_or(|group| group == Gateway::KIND.group)
-            && self.kind.as_deref().is_none_or(|kind| kind == Gateway::KIND.kind)
+            && self.kind.as_deref().is_none_or(|kind| kind == Gateway::KIND.name)
     }
 }
 
@@ -248,7 +248,7 @@ pub(crate) struct HttpRouteSpec {
 
 impl Kept for HttpRoute {
     const KIND: Kind =
-        Kind { group: "gateway.networking.k8s.io", version: "v1", kind: "HTTPRoute", plural: "httproutes" };
+        Kind { group: "gateway.networking.k8s.io", version: "v1", name: "HTTPRoute", plural: "httproutes" };
     type Spec = HttpRouteSpec;
     type Status = IgnoredAny;
 
@@ -304,7 +304,7 @@ struct AllowedNamespaces {
 }
 
 impl Kept for Gateway {
-    const KIND: Kind = Kind { group: "gateway.networking.k8s.io", version: "v1", kind: "Gateway", plural: "gateways" };
+    const KIND: Kind = Kind { group: "gateway.networking.k8s.io", version: "v1", name: "Gateway", plural: "gateways" };
     type Spec = GatewaySpec;
     type Status = IgnoredAny;
 
