@@ -17,4 +17,5 @@
 pub mod face;
 pub mod scene;
 pub mod status;
+pub mod tell;
 pub mod zone;
