@@ -80,8 +80,8 @@ pub(super) fn main(status: &Status, now: Timestamp) -> Markup {
             (parts::matrix(status))
             (parts::decisions(status, now))
             (parts::names(status))
-            (parts::machinery(status, now))
         }
+        (parts::machinery(status, now))
     }
 }
 

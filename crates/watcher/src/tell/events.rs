@@ -25,7 +25,7 @@ const WAITING_MOST: usize = 64;
 const KNOWN_MOST: usize = 512;
 /// Kubernetes' limit on a note, in bytes.
 const NOTE_MOST: usize = 1024;
-/// A repeated complaint is counted on at most this often.
+/// What goes on being repeated is counted on at most this often.
 const COUNT_EVERY: SignedDuration = SignedDuration::from_mins(5);
 /// The API server's own memory of Events, by default.
 const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(1);
@@ -54,6 +54,8 @@ struct Heard {
     first: Timestamp,
     last: Timestamp,
     told: Option<Timestamp>,
+    /// Whether the Event has a series yet: that something comes again is news, that it came a third time is none.
+    counted: bool,
 }
 
 /// Decides what is told and when; tells nothing.
@@ -68,11 +70,11 @@ impl Ledger {
     /// How many notes were forgotten to make room.
     fn hear(&mut self, note: Note, now: Timestamp) -> u64 {
         self.heard.retain(|_, heard| now.duration_since(heard.last) < FORGOTTEN_AFTER);
-        let new = Heard { event: None, count: 0, first: now, last: now, told: None };
+        let new = Heard { event: None, count: 0, first: now, last: now, told: None, counted: false };
         let heard = self.heard.entry(note.clone()).or_insert(new);
         heard.count = heard.count.saturating_add(1);
         heard.last = now;
-        let is_due = heard.told.is_none_or(|told| now.duration_since(told) >= COUNT_EVERY);
+        let is_due = heard.told.is_none_or(|told| !heard.counted || now.duration_since(told) >= COUNT_EVERY);
         if is_due && !self.waiting.contains(&note) {
             self.waiting.push_back(note);
         }
@@ -112,6 +114,7 @@ impl Ledger {
 
     fn told(&mut self, note: &Note, event: String, now: Timestamp) {
         if let Some(heard) = self.heard.get_mut(note) {
+            heard.counted = heard.event.is_some();
             heard.event = Some(event);
             heard.told = Some(now);
         }
@@ -267,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_complaint_is_one_event_that_is_counted_on_each_five_minutes() {
+    fn a_repeated_complaint_is_one_event_that_is_counted_on_at_once_and_then_each_five_minutes() {
         let mut ledger = Ledger::default();
         let mut calls = Vec::new();
         for second in (0..1_200).step_by(10) {
@@ -277,7 +280,7 @@ mod tests {
                 ledger.told(&note, "shop.1".into(), at(second));
             }
         }
-        assert_eq!(calls, [(0, false, 1), (300, true, 31), (600, true, 61), (900, true, 91)]);
+        assert_eq!(calls, [(0, false, 1), (10, true, 2), (310, true, 32), (610, true, 62), (910, true, 92)]);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::scene::Scene;
 use crate::status::{NodeStatus, Status};
 use detect::{Memory, Target, Verdict};
 use jiff::{SignedDuration, Timestamp};
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,14 +18,17 @@ const REPORT_EVERY: SignedDuration = SignedDuration::from_secs(30);
 const MANAGER_MOST: usize = 128;
 
 pub(super) fn api(client: kube::Client) -> Api<DynamicObject> {
-    let resource = ApiResource {
+    Api::all_with(client, &resource())
+}
+
+fn resource() -> ApiResource {
+    ApiResource {
         group: GROUP.into(),
         version: VERSION.into(),
         api_version: format!("{GROUP}/{VERSION}"),
         kind: KIND.into(),
         plural: PLURAL.into(),
-    };
-    Api::all_with(client, &resource)
+    }
 }
 
 /// One thing to do to the objects.
@@ -72,9 +75,9 @@ impl Keeper {
         let own = PatchParams::apply(WRITER).force();
         match write {
             Write::Make(name) => {
-                let mut object = named(&name);
-                object["spec"] = json!({});
-                self.objects.patch(&name, &own, &Patch::Apply(object)).await?;
+                let object = DynamicObject::new(&name, &resource());
+                let made = self.objects.create(&PostParams::default(), &object).await;
+                made.map(drop).or_else(|error| passed_over(error, 409))?;
             }
             Write::Apply(name, status) => {
                 let mut object = named(&name);
@@ -88,7 +91,7 @@ impl Keeper {
             }
             Write::Delete(name) => {
                 let gone = self.objects.delete(&name, &DeleteParams::default()).await;
-                gone.map(drop).or_else(missing)?;
+                gone.map(drop).or_else(|error| passed_over(error, 404))?;
                 self.applied.remove(&name);
             }
         }
@@ -204,7 +207,7 @@ impl Reporter {
             object["status"] = json!({"reports": reports});
             match self.objects.patch_status(&name, &own, &Patch::Apply(object)).await {
                 Ok(_) => drop(self.said.insert(name, (view, status.at))),
-                Err(error) => missing(error)?,
+                Err(error) => passed_over(error, 404)?,
             }
         }
         Ok(())
@@ -240,10 +243,10 @@ fn named(name: &str) -> Value {
     json!({"apiVersion": format!("{GROUP}/{VERSION}"), "kind": KIND, "metadata": {"name": name}})
 }
 
-/// That something is not there is no error.
-fn missing(error: kube::Error) -> Result<(), kube::Error> {
+/// Somebody else was faster: it is there already, or no more, which is as good.
+fn passed_over(error: kube::Error, code: u16) -> Result<(), kube::Error> {
     match error {
-        kube::Error::Api(status) if status.code == 404 => Ok(()),
+        kube::Error::Api(status) if status.code == code => Ok(()),
         error => Err(error),
     }
 }
