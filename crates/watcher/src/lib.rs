@@ -28,4 +28,5 @@ pub mod provider;
 pub mod scene;
 pub mod start;
 pub mod status;
+pub mod tell;
 pub mod zone;

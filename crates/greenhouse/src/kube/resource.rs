@@ -87,6 +87,8 @@ impl Resource {
     pub(super) fn shape(&self) -> &'static Shape {
         match self.custom {
             Some(custom) => &custom.shape,
+            // Another type of the same name as the core's; nothing here merges or owns its parts.
+            None if self.group == "events.k8s.io" => &Shape::Any,
             None => SHAPES.get(self.kind).unwrap_or(&Shape::Any),
         }
     }
@@ -138,6 +140,7 @@ pub(super) static RESOURCES: &[Resource] = &[
     Resource::namespaced(APPS, "v1", "statefulsets", "StatefulSet", &["sts"]).counted(),
     Resource::namespaced("coordination.k8s.io", "v1", "leases", "Lease", &[]),
     Resource::namespaced("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice", &[]).numbered(),
+    Resource::namespaced("events.k8s.io", "v1", "events", "Event", &["ev"]),
     Resource::namespaced("networking.k8s.io", "v1", "ingresses", "Ingress", &["ing"]).counted(),
     Resource::global("networking.k8s.io", "v1", "ingressclasses", "IngressClass", &[]).numbered(),
     Resource::namespaced("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", &["pdb"]).counted(),

@@ -79,11 +79,9 @@ pub(super) fn main(status: &Status, now: Timestamp) -> Markup {
         div class="below" {
             (parts::matrix(status))
             (parts::decisions(status, now))
-            div class="stack" {
-                (parts::names(status))
-                (parts::machinery(status, now))
-            }
+            (parts::names(status))
         }
+        (parts::machinery(status, now))
     }
 }
 

@@ -98,23 +98,27 @@ fn card(node: &NodeStatus, both: bool, now: Timestamp) -> Markup {
                 h3 { (node.name) (family(node, both)) }
                 span class="dns" { (in_dns(node)) }
             }
-            p class="verdict" { (word) }
-            p class="why" { (node.reason) }
-            @if let Some(held) = &node.held {
-                p class="held" {
-                    b { "Held" }
-                    @if let Some(until) = node.held_until { " until " (time(until, now)) }
-                    ": " (held)
+            div class="body" {
+                div class="opinion" {
+                    p class="verdict" { (word) }
+                    p class="why" { (node.reason) }
+                    @if let Some(held) = &node.held {
+                        p class="held" {
+                            b { "Held" }
+                            @if let Some(until) = node.held_until { " until " (time(until, now)) }
+                            ": " (held)
+                        }
+                    }
                 }
-            }
-            dl {
-                @if let Some(at) = node.since { div { dt { "Since" } dd { (since(at, now)) } } }
-                div { dt { "Address" } dd class="address" { (node.address) } }
-                div { dt { "Site" } dd { (node.site) } }
-                @if let Some(pin) = node.pin {
-                    div { dt { "Pinned" } dd { @if pin.serving { "to be in DNS" } @else { "to be out of DNS" } } }
+                dl {
+                    @if let Some(at) = node.since { div { dt { "Since" } dd { (since(at, now)) } } }
+                    div { dt { "Address" } dd class="address" { (node.address) } }
+                    div { dt { "Site" } dd { (node.site) } }
+                    @if let Some(pin) = node.pin {
+                        div { dt { "Pinned" } dd { @if pin.serving { "to be in DNS" } @else { "to be out of DNS" } } }
+                    }
+                    @if let Some(hint) = node.hint { div { dt { "Cluster says" } dd { (hint) } } }
                 }
-                @if let Some(hint) = node.hint { div { dt { "Cluster says" } dd { (hint) } } }
             }
         }
     }
@@ -158,7 +162,7 @@ pub(super) fn matrix(status: &Status) -> Markup {
                     @if !agreed.is_empty() {
                         tr {
                             th scope="row" { (agreed.len()) " more" }
-                            @for _ in &vantages { td { (Tone::Good.shape()) " up" } }
+                            @for _ in &vantages { td class="good" { (Tone::Good.shape()) " up" } }
                         }
                     }
                 }
@@ -173,7 +177,7 @@ fn cell(voice: Option<&VoiceStatus>) -> Markup {
     let (word, tone) = words::view(voice.view);
     html! {
         td class={ (tone.class()) @if voice.mute.is_some() { " mute" } } {
-            (tone.shape()) " " (word)
+            (tone.shape()) " " span { (word) }
             @if voice.mute.is_some() { span class="unseen" { " (does not count)" } }
             @if let Some(cause) = voice.cause.filter(|_| voice.view != View::Up) { small { (cause.words()) } }
         }

@@ -34,7 +34,7 @@ impl Tone {
             svg class="shape" viewBox="0 0 24 24" aria-hidden="true" focusable="false" {
                 @match self {
                     Tone::Good => {
-                        circle class="fill" cx="12" cy="12" r="11";
+                        circle class="fill" cx="12" cy="12" r="11" {}
                         path class="mark" d="M6.5 12.5l3.8 3.8 7.2-8" {}
                     }
                     Tone::Warn => {
