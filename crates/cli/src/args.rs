@@ -72,6 +72,9 @@ pub enum Verb {
         /// Save the plan for `apply --plan`
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Take fields of add-ons that somebody else manages
+        #[arg(long)]
+        adopt: bool,
     },
     /// Make it so; safe to stop and to run again
     Apply {
@@ -81,6 +84,9 @@ pub enum Verb {
         /// Do exactly what a saved plan says, if the world has not moved since
         #[arg(long, value_name = "FILE")]
         plan: Option<PathBuf>,
+        /// Take fields of add-ons that somebody else manages
+        #[arg(long)]
+        adopt: bool,
     },
     /// Show how the cluster is
     Status,

@@ -56,7 +56,7 @@ async fn one(verb: &Verb, args: &Args, teller: &Teller, time: &Time) -> Result<u
     match verb {
         Verb::Init { name, domain } => init::run(args, name.as_deref(), domain.as_deref()).await,
         Verb::Check => check::run(args, teller, time).await,
-        Verb::Plan { exit_code, destroy, out } => {
+        Verb::Plan { exit_code, destroy, out, .. } => {
             plan::run(
                 args,
                 teller,
@@ -65,7 +65,7 @@ async fn one(verb: &Verb, args: &Args, teller: &Teller, time: &Time) -> Result<u
             )
             .await
         }
-        Verb::Apply { yes, plan } => apply::run(args, teller, time, *yes, plan.as_deref()).await,
+        Verb::Apply { yes, plan, .. } => apply::run(args, teller, time, *yes, plan.as_deref()).await,
         Verb::Status => status::run(args, teller, time).await,
         Verb::Destroy { yes, keep_images } => destroy::run(args, teller, time, *yes, *keep_images).await,
         Verb::Demo { seed } => demo::run(args, teller, time, *seed).await,

@@ -98,7 +98,8 @@ impl Context {
         let reach = Reach::open(&loaded.cluster, &environment, sockets(&environment)?, time.clone())?;
         let (lock, schematics) = files::resolve(&loaded.cluster, &reach.clouds);
         let bundle = beside.read_bundle(&environment)?.map(Arc::new);
-        let subject = Subject { cluster: loaded.cluster, bundle, schematics };
+        let adopt = matches!(args.verb, Verb::Plan { adopt: true, .. } | Verb::Apply { adopt: true, .. });
+        let subject = Subject { cluster: loaded.cluster, bundle, schematics, adopt };
         Ok(Context { environment, beside, reach, subject, lock })
     }
 

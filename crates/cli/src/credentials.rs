@@ -29,6 +29,11 @@ const WANTED: &[(&str, &str)] = &[
         "CLOUDFLARE_API_TOKEN is an API token with Zone:Read and DNS:Edit on the domain's zone: \
          docs/accounts.md#cloudflare",
     ),
+    (
+        "watcher",
+        "make a second API token with Zone:Read and DNS:Edit on the domain's zone alone; the watcher keeps it in the \
+         cluster, where yours must never be: docs/accounts.md#the-watchers-token",
+    ),
     ("rfc2136", "`key` of `dns` is the path of a TSIG key file, as `tsig-keygen` writes it: docs/accounts.md#rfc2136"),
     (
         "s3",
@@ -44,6 +49,7 @@ pub fn look(args: &Args, loaded: &Loaded, environment: &Environment) -> Result<(
     let mut faults = clouds(loaded, environment);
     faults.extend(tailnet(loaded, environment));
     faults.extend(dns(loaded, environment));
+    faults.extend(watcher(args, loaded, environment));
     faults.extend(others(environment));
     let errors = faults.len();
     faults.extend(backup(loaded, environment));
@@ -90,6 +96,20 @@ fn dns(loaded: &Loaded, environment: &Environment) -> Option<Fault> {
             Some(Fault { code: error.why.code(), severity: Severity::Error, message, span, help: wanted("rfc2136") })
         }
     }
+}
+
+/// The watcher's own token, which what applies needs and what only looks does not.
+fn watcher(args: &Args, loaded: &Loaded, environment: &Environment) -> Option<Fault> {
+    let installs = matches!(args.verb, Verb::Check | Verb::Apply { .. });
+    let token = environment.variable(addons::TOKEN_VARIABLE).map(addons::Credential::Token);
+    let lacks = addons::lacks_credential(&loaded.cluster, token.as_ref());
+    (installs && lacks).then(|| Fault {
+        code: "BQ0421",
+        severity: Severity::Error,
+        message: format!("{} is not set: the watcher needs a DNS token of its own", addons::TOKEN_VARIABLE),
+        span: loaded.reading.span("dns"),
+        help: wanted("watcher"),
+    })
 }
 
 /// Variables that no line of the file asks for.

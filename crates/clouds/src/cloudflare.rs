@@ -23,7 +23,8 @@ use wire::{Call, Line, Secret};
 /// Where Cloudflare's API is.
 pub const ENDPOINT: &str = "https://api.cloudflare.com/client/v4";
 const BUCKET: &str = "cloudflare";
-const TOKEN: &str = "CLOUDFLARE_API_TOKEN";
+/// The variable that the token is taken from.
+pub const TOKEN: &str = "CLOUDFLARE_API_TOKEN";
 /// Records in a page: 5,000 is the most that other clients have found to work; a free zone has 200 at most.
 const RECORDS_PAGE: u64 = 5000;
 /// Zones in a page; 50 is the most.

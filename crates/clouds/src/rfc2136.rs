@@ -64,13 +64,8 @@ impl Rfc2136 {
 
     /// As the cluster file names them; `key` is the path of a key file in BIND's form.
     pub fn from_settings(settings: &dyn Settings, server: &str, key: Option<&str>) -> Result<Self, Error> {
-        let wrong = |why: String| refused(DNS, Why::Unauthenticated, format!("the key file: {why}"));
-        let read = |path: &str| {
-            // The path is not repeated: people have written the key itself where its path belongs.
-            let unread = |why: String| wrong(why.replace(path, "").trim_start_matches([':', ' ']).to_owned());
-            Key::read(&settings.file(path).map_err(unread)?).map_err(wrong)
-        };
-        Self::new(server, key.map(read).transpose()?)
+        let key = key.map(|path| Key::from_settings(settings, path)).transpose()?;
+        Self::new(server, key.map(|(_, key)| key))
     }
 
     /// The records of one kind at a name, as the server has them; none if there is no such name or no such record. A name

@@ -16,8 +16,19 @@ pub async fn check(reach: &Reach, subject: &Subject) -> Vec<Finding> {
             _ => Vec::new(),
         }
     };
-    let (clouds, tailnet, zone) = futures::join!(clouds, tailnet, zone);
-    clouds.into_iter().flatten().chain(tailnet).chain(zone).collect()
+    let (clouds, tailnet, zone, watcher) = futures::join!(clouds, tailnet, zone, watcher(reach, subject));
+    clouds.into_iter().flatten().chain(tailnet).chain(zone).chain(watcher).collect()
+}
+
+/// What the watcher's own token may do.
+async fn watcher(reach: &Reach, subject: &Subject) -> Vec<Finding> {
+    let (Some(zone), Some(domain)) = (&reach.watcher_zone, &subject.cluster.domain) else { return Vec::new() };
+    let about = |finding: Finding| Finding {
+        subject: "watcher".into(),
+        message: format!("{}: {}", addons::TOKEN_VARIABLE, finding.message),
+        ..finding
+    };
+    zone.check(&reach.line, domain).await.into_iter().map(about).collect()
 }
 
 async fn one_cloud(reach: &Reach, subject: &Subject, cloud: &dyn Cloud) -> Vec<Finding> {

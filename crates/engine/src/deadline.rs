@@ -16,6 +16,12 @@ pub(crate) const INTRODUCE: Duration = minutes(10);
 pub(crate) const BOOTSTRAP: Duration = minutes(10);
 /// From there to a Ready node.
 pub(crate) const READY: Duration = minutes(15);
+/// An add-on's objects that an API server which has only just started should take.
+pub(crate) const INSTALL: Duration = minutes(5);
+/// From an add-on's objects to its pods being ready: images are pulled.
+pub(crate) const ROLLOUT: Duration = minutes(10);
+/// The watcher's end; its pods have half a minute for it.
+pub(crate) const STOP: Duration = minutes(1);
 /// Evicting what runs on a node.
 pub(crate) const DRAIN: Duration = minutes(10);
 /// A node that resets itself.

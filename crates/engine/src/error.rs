@@ -15,6 +15,9 @@ pub enum Error {
     /// The Kubernetes API said no, or nothing.
     #[error("Kubernetes: {0}")]
     Kubernetes(String),
+    /// An add-on's objects could not be applied or removed.
+    #[error(transparent)]
+    Objects(#[from] crate::objects::Failure),
     /// A configuration cannot be rendered.
     #[error(transparent)]
     Config(#[from] talos::ConfigError),
@@ -59,7 +62,8 @@ impl Error {
             Error::Vendor(error) => error.why.code(),
             Error::Node(error) => error.code(),
             Error::Factory(error) => error.code(),
-            Error::Kubernetes(_) => "BQ0501",
+            Error::Objects(crate::objects::Failure::Conflict { .. }) => "BQ0507",
+            Error::Kubernetes(_) | Error::Objects(_) => "BQ0501",
             Error::Config(error) => error.code(),
             Error::TooLong(error) => error.code(),
             Error::Pki(_) => "BQ0502",
@@ -77,6 +81,9 @@ impl Error {
             Error::Node(error) => Some(error.help().to_owned()),
             Error::Factory(error) => Some(error.help().to_owned()),
             Error::TooLong(error) => Some(error.help().to_owned()),
+            Error::Objects(crate::objects::Failure::Conflict { .. }) => {
+                Some("take the field back from whoever set it, or let bouquet take it: `bouquet apply --adopt`".into())
+            }
             Error::Late { .. } => {
                 let text = "look at the machine's console, then run `bouquet apply` again: it goes on from here, and makes \
                             a machine anew that never joined. If what another was launched with is wrong (user data, \
@@ -105,4 +112,5 @@ pub const CODES: &[(&str, &str)] = &[
     ("BQ0504", "a machine is broken or gone"),
     ("BQ0505", "the cluster was bootstrapped on another machine"),
     ("BQ0506", "the plan does not fit this build or this file"),
+    ("BQ0507", "somebody else manages a field of an add-on's object"),
 ];

@@ -39,7 +39,7 @@ pub(crate) fn endpoints(subject: &Subject, devices: &[Device]) -> Vec<IpAddr> {
 }
 
 /// Asks one control plane after the other until one answers.
-async fn ask<T, F>(
+pub(crate) async fn ask<T, F>(
     reach: &Reach,
     subject: &Subject,
     devices: &[Device],
@@ -58,7 +58,7 @@ where
     Err(last)
 }
 
-fn sort(error: &kube::Error) -> Error {
+pub(crate) fn sort(error: &kube::Error) -> Error {
     match error {
         kube::Error::Api(status) => {
             Error::Kubernetes(format!("{} ({} {})", status.message, status.code, status.reason))
@@ -106,7 +106,12 @@ fn kube_node(node: &Node) -> KubeNode {
     let ready = status.conditions.iter().flatten().find(|condition| condition.type_ == "Ready");
     let is_ready = ready.is_some_and(|condition| condition.status == "True");
     let version = status.node_info.map(|info| info.kubelet_version).unwrap_or_default();
+    let metadata = &node.metadata;
+    let address = metadata.annotations.as_ref().and_then(|all| all.get(addons::ADDRESS_ANNOTATION)).cloned();
+    let label = metadata.labels.as_ref().and_then(|all| all.get(addons::INGRESS_LABEL));
     KubeNode {
+        public_address: address,
+        is_ingress: label.is_some_and(|value| value == "true"),
         ready: is_ready,
         kubernetes: version.trim_start_matches('v').to_owned(),
         cordoned: node.spec.as_ref().and_then(|spec| spec.unschedulable).unwrap_or(false),
@@ -176,6 +181,30 @@ fn is_evictable(pod: &Pod) -> bool {
         .and_then(|status| status.phase.as_deref())
         .is_some_and(|phase| phase == "Succeeded" || phase == "Failed");
     !of_daemon_set && !is_mirror && !over
+}
+
+/// Writes a node's public address, where it is known, and whether it serves HTTP. The node must be there.
+pub(crate) async fn annotate(
+    reach: &Reach,
+    subject: &Subject,
+    devices: &[Device],
+    node: &str,
+    address: Option<IpAddr>,
+    ingress: bool,
+) -> Result<(), Error> {
+    let annotation = address.map(|address| (addons::ADDRESS_ANNOTATION.to_owned(), json!(address)));
+    let annotations: serde_json::Map<String, serde_json::Value> = annotation.into_iter().collect();
+    let label = if ingress { json!("true") } else { serde_json::Value::Null };
+    let metadata = json!({"metadata": {"annotations": annotations, "labels": {addons::INGRESS_LABEL: label}}});
+    ask(reach, subject, devices, |client| {
+        let metadata = metadata.clone();
+        async move {
+            let api: Api<Node> = Api::all(client);
+            let by = PatchParams { field_manager: Some(crate::objects::MANAGER.into()), ..PatchParams::default() };
+            api.patch(node, &by, &Patch::Merge(&metadata)).await.map(drop)
+        }
+    })
+    .await
 }
 
 /// Removes the node's object; gone already is success.

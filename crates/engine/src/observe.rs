@@ -2,9 +2,9 @@
 
 use crate::reach::{MeshTag, Reach, Subject};
 use crate::step::{api_mark_node, key_node};
-use crate::{Error, kubernetes, nodes};
+use crate::{Error, kubernetes, nodes, objects};
 use futures::future::{join_all, try_join_all};
-use plan::{ApiRecord, CloudSeen, Device, MeshKey, Observed, ZoneSeen};
+use plan::{AddonSeen, ApiRecord, CloudSeen, Device, MeshKey, Observed, ZoneSeen};
 use spec::{CloudPlace, Place};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,6 +29,7 @@ pub async fn observe(reach: &Reach, subject: &Subject, refused: &BTreeSet<CloudP
         keys,
         zone,
         nodes: BTreeMap::new(),
+        addons: BTreeMap::new(),
         kubernetes,
         has_bundle: subject.bundle.is_some(),
         operators: Vec::new(),
@@ -43,7 +44,20 @@ pub async fn observe(reach: &Reach, subject: &Subject, refused: &BTreeSet<CloudP
         let seen = nodes::seen(reach, subject, &node, cloud.as_deref(), &observed.devices, &answers)?;
         observed.nodes.insert(node, seen);
     }
+    if observed.kubernetes.is_some() {
+        observed.addons = addons(reach, subject, &observed).await;
+    }
     Ok(observed)
+}
+
+/// Add-ons in the cluster. An API that has stopped answering meanwhile is an observation too.
+async fn addons(reach: &Reach, subject: &Subject, observed: &Observed) -> BTreeMap<String, AddonSeen> {
+    let wanted = reach.wish(subject).addons(observed);
+    let look = |client: kube::Client| {
+        let wanted = &wanted;
+        async move { objects::look(&client, wanted).await }
+    };
+    kubernetes::ask(reach, subject, &observed.devices, look).await.unwrap_or_default()
 }
 
 async fn clouds(reach: &Reach, subject: &Subject) -> Result<BTreeMap<String, CloudSeen>, Error> {

@@ -1,5 +1,6 @@
+use addons::Credential;
 use clouds::cloudflare::Cloudflare;
-use clouds::rfc2136::Rfc2136;
+use clouds::rfc2136::{Key, Rfc2136};
 use clouds::tailscale::Tailnet;
 use clouds::{CLOUDS, Cloud, Image, Operator, RATES, Settings, Why, Zones};
 use plan::Wish;
@@ -7,7 +8,7 @@ use spec::{Cluster, DnsProvider, Place};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use talos::{Bundle, FACTORY_URL, Factory, Mesh, Platform};
-use wire::{Line, SharedWire, Time};
+use wire::{Line, Secret, SharedWire, Time};
 
 /// All that can be reached from here.
 #[derive(Clone)]
@@ -26,6 +27,10 @@ pub struct Reach {
     pub mesh: Mesh,
     /// Where our own calls come from, for machines at first contact.
     pub operator: Operator,
+    /// The DNS provider as the watcher's own token reaches it, to see what it may do.
+    pub watcher_zone: Option<Arc<dyn Zones>>,
+    /// What the watcher may write DNS with; never what [`Reach::zone`] is reached with at Cloudflare.
+    pub watcher: Option<Credential>,
 }
 
 /// The cluster that a run is about.
@@ -37,6 +42,8 @@ pub struct Subject {
     pub bundle: Option<Arc<Bundle>>,
     /// By cloud name: the schematic id of its images.
     pub schematics: BTreeMap<String, String>,
+    /// Whether add-ons take fields that others manage.
+    pub adopt: bool,
 }
 
 /// The tag that everything of a cluster bears on the tailnet.
@@ -71,6 +78,46 @@ fn keeper(provider: &DnsProvider, settings: &dyn Settings) -> Result<Arc<dyn Zon
     })
 }
 
+/// What the user has set for the watcher. A TSIG key is one of its zone's server, which tells who may change what; a token
+/// of Cloudflare's is a person's.
+fn watcher(cluster: &Cluster, settings: &dyn Settings) -> Result<Option<Credential>, clouds::Error> {
+    let Some(dns) = cluster.dns.as_ref().filter(|_| addons::has_watcher(cluster)) else { return Ok(None) };
+    match &dns.provider {
+        DnsProvider::Cloudflare => Ok(settings.variable(addons::TOKEN_VARIABLE).map(Credential::Token)),
+        DnsProvider::Rfc2136(at) => at.key.as_deref().map(|path| tsig(settings, path)).transpose(),
+    }
+}
+
+/// Settings in which the watcher's token stands where the user's own does.
+struct Lent<'a> {
+    settings: &'a dyn Settings,
+    token: &'a Secret,
+}
+
+impl Settings for Lent<'_> {
+    fn variable(&self, name: &str) -> Option<Secret> {
+        if name == clouds::cloudflare::TOKEN { Some(self.token.clone()) } else { self.settings.variable(name) }
+    }
+
+    fn file(&self, path: &str) -> Result<Secret, String> {
+        self.settings.file(path)
+    }
+}
+
+fn watcher_zone(
+    watcher: Option<&Credential>,
+    settings: &dyn Settings,
+) -> Result<Option<Arc<dyn Zones>>, clouds::Error> {
+    let Some(Credential::Token(token)) = watcher else { return Ok(None) };
+    let zone = Cloudflare::from_settings(&Lent { settings, token })?;
+    Ok(Some(Arc::new(zone)))
+}
+
+fn tsig(settings: &dyn Settings, path: &str) -> Result<Credential, clouds::Error> {
+    let (file, key) = Key::from_settings(settings, path)?;
+    Ok(Credential::Tsig { name: key.name(), algorithm: key.algorithm().to_string(), file })
+}
+
 impl Reach {
     /// Opens everything that the file names, from what the user has set.
     pub fn open(
@@ -88,6 +135,7 @@ impl Reach {
             .collect();
         let clouds = CLOUDS.iter().filter(|cloud| named.contains(cloud.name)).map(|cloud| (cloud.open)(settings));
         let zone = cluster.dns.as_ref().map(|dns| keeper(&dns.provider, settings)).transpose()?;
+        let watcher = watcher(cluster, settings)?;
         Ok(Reach {
             line: Line::new(wire, time, RATES),
             clouds: clouds.collect::<Result<_, _>>()?,
@@ -96,6 +144,8 @@ impl Reach {
             factory: factory(settings)?,
             mesh: Mesh::default(),
             operator: Operator::from_settings(settings)?,
+            watcher_zone: watcher_zone(watcher.as_ref(), settings)?,
+            watcher,
         })
     }
 
@@ -106,7 +156,13 @@ impl Reach {
 
     /// What should be, for the planner.
     pub fn wish<'a>(&'a self, subject: &'a Subject) -> Wish<'a> {
-        Wish { cluster: &subject.cluster, clouds: &self.clouds, schematics: &subject.schematics }
+        Wish {
+            cluster: &subject.cluster,
+            clouds: &self.clouds,
+            schematics: &subject.schematics,
+            watcher: self.watcher.as_ref(),
+            adopt: subject.adopt,
+        }
     }
 
     /// The Image Factory's URL of the disk image that a cloud boots.

@@ -2,7 +2,7 @@
 
 use crate::reach::{Reach, Subject};
 use crate::{Error, observe};
-use plan::Observed;
+use plan::{AddonSeen, Observed};
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -16,6 +16,8 @@ pub struct Status {
     pub api: ApiStatus,
     /// In order of names: nodes of the file, and machines of ours that the file does not name.
     pub nodes: Vec<NodeStatus>,
+    /// Add-ons of the file, in the order of their installation; empty if the API does not answer.
+    pub addons: Vec<AddonStatus>,
     /// What is wrong, in words.
     pub trouble: Vec<String>,
 }
@@ -27,6 +29,19 @@ pub struct ApiStatus {
     pub endpoint: Option<String>,
     /// Whether it answered.
     pub answers: bool,
+}
+
+/// One add-on.
+#[derive(Clone, Debug, Serialize)]
+pub struct AddonStatus {
+    /// Name.
+    pub name: String,
+    /// Whether all of it has been installed.
+    pub installed: bool,
+    /// Whether it is as the file has it, and its pods are ready.
+    pub ready: bool,
+    /// What is wrong with it, in words.
+    pub trouble: Vec<String>,
 }
 
 /// One node.
@@ -67,10 +82,34 @@ pub struct Addresses {
 /// Looks, and tells.
 pub async fn status(reach: &Reach, subject: &Subject) -> Result<Status, Error> {
     let observed = observe(reach, subject, &BTreeSet::new()).await?;
-    Ok(told(subject, &observed))
+    let addons = reach.wish(subject).addons(&observed);
+    let addons = addons.iter().filter(|_| observed.kubernetes.is_some());
+    let addons = addons.map(|addon| addon_status(addon.name, observed.addons.get(addon.name))).collect();
+    Ok(told(subject, &observed, addons))
 }
 
-fn told(subject: &Subject, observed: &Observed) -> Status {
+fn addon_status(name: &str, seen: Option<&AddonSeen>) -> AddonStatus {
+    let mut trouble = Vec::new();
+    match seen {
+        None => trouble.push("it is not installed".to_owned()),
+        Some(seen) => {
+            if !seen.is_whole {
+                trouble.push("it is not installed as the file has it".to_owned());
+            }
+            trouble.extend(seen.differences.iter().map(|what| format!("changed since: {what}")));
+            trouble.extend(seen.conflicts.clone());
+            trouble.extend(seen.trouble.clone());
+        }
+    }
+    AddonStatus {
+        name: name.to_owned(),
+        installed: seen.is_some_and(|seen| seen.is_whole),
+        ready: trouble.is_empty(),
+        trouble,
+    }
+}
+
+fn told(subject: &Subject, observed: &Observed, addons: Vec<AddonStatus>) -> Status {
     let cluster = &subject.cluster;
     let mut names: BTreeSet<&str> = cluster.nodes.keys().map(String::as_str).collect();
     let machines = observed.found().filter(|found| found.ours && found.place.is_some());
@@ -87,6 +126,7 @@ fn told(subject: &Subject, observed: &Observed) -> Status {
             answers: observed.kubernetes.is_some(),
         },
         nodes,
+        addons,
         trouble,
     }
 }

@@ -1,5 +1,6 @@
 //! What each step does: one function a variant, in the room of what it acts on. Each may be cut off anywhere and run again.
 
+mod addon;
 mod machine;
 mod mesh;
 mod node;
@@ -36,6 +37,14 @@ pub(crate) async fn run(site: Arc<Site>, planned: &Planned, listener: Listener) 
         Step::Configure { node, .. } => node::configure(&site, node).await,
         Step::Bootstrap { node } => node::bootstrap(&site, node).await,
         Step::AwaitReady { node } => node::await_ready(&site, node).await,
+        Step::AnnotateNode { node, address, ingress } => addon::annotate(&site, node, *address, *ingress).await,
+        Step::InstallAddon { name, adopt, .. } => addon::install(&site, name, *adopt).await,
+        Step::AwaitAddon { name } => addon::await_ready(&site, name).await,
+        Step::RemoveAddon { name } => addon::remove(&site, name).await,
+        Step::StopWatcher => {
+            addon::stop_watcher(&site).await;
+            Ok(())
+        }
         Step::Drain { node } => node::drain(&site, node).await,
         Step::Reset { node } => node::reset(&site, node).await,
         Step::ForgetNode { node } => node::forget(&site, node).await,

@@ -70,13 +70,13 @@ impl State {
     pub(crate) fn new(rng: &Rng, zone: &str) -> Self {
         let mut draws = rng.child("account");
         let mut hex_id = || hex::encode(draws.bytes::<16>());
-        let (account, ids) = (hex_id(), [hex_id(), hex_id(), hex_id(), hex_id()]);
-        let [first, second, first_token, second_token] = ids;
+        let (account, ids) = (hex_id(), [hex_id(), hex_id(), hex_id(), hex_id(), hex_id()]);
+        let [first, second, first_token, second_token, third_token] = ids;
         let token = |id: String, zone: &str| {
             let text = rng.child(&format!("token {id}")).text(TOKEN_LETTERS, 40);
             Token { id, text, zone: zone.to_owned() }
         };
-        let tokens = vec![token(first_token, &first), token(second_token, &second)];
+        let tokens = vec![token(first_token, &first), token(second_token, &second), token(third_token, &first)];
         let other = if zone == "example.net" { "example.org" } else { "example.net" };
         let zones = vec![Zone::new(first, zone), Zone::new(second, other)];
         let mut state = State { rng: rng.clone(), account, tokens, zones, rate: Rate::default(), made: 0 };
@@ -108,9 +108,10 @@ impl State {
     }
 }
 
-/// `CLOUDFLARE_API_TOKEN`; under `CLOUDFLARE_API_TOKEN_OTHER` a token that is for another zone.
+/// `CLOUDFLARE_API_TOKEN`; under `CLOUDFLARE_API_TOKEN_OTHER` a token that is for another zone, under
+/// `BOUQUET_WATCHER_DNS_TOKEN` a second one for the first.
 pub(crate) fn credentials(state: &Everything) -> Vec<(&'static str, String)> {
-    let names = ["CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_TOKEN_OTHER"];
+    let names = ["CLOUDFLARE_API_TOKEN", "CLOUDFLARE_API_TOKEN_OTHER", "BOUQUET_WATCHER_DNS_TOKEN"];
     names.into_iter().zip(state.cloudflare.tokens.iter().map(|token| token.text.clone())).collect()
 }
 

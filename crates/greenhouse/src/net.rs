@@ -531,7 +531,8 @@ impl Wire for Outside {
             let number = match from {
                 From::Operator => {
                     let (method, path) = (request.method().as_str(), request.uri().path());
-                    let reads = !journal::is_mutating(method, path);
+                    let rehearses = request.uri().query().is_some_and(|query| query.contains("dryRun=All"));
+                    let reads = rehearses || !journal::is_mutating(method, path);
                     let kind = reads.then(|| format!("{method} {}:{}{}", kind(&target.host), target.port, shape(path)));
                     world.with(|state| state.net.begin(kind))
                 }

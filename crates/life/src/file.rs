@@ -3,15 +3,18 @@ use std::fmt::Write;
 /// The mission's cluster.
 pub const MISSION: &str = include_str!("../../../examples/bouquet.yaml");
 
-/// Its control plane alone, without DNS: the smallest cluster there is.
+/// Its control plane alone, without DNS and with nothing in it: the smallest cluster there is.
 pub const ROSE: &str = "cluster: bouquet
+ingress: none
 nodes:
   rose: { role: control-plane, on: hetzner/hel1/cax11 }
 ";
 
-/// A cluster of this many Hetzner nodes: one control plane, the rest workers.
+/// A cluster of this many Hetzner nodes: one control plane, the rest workers, with nothing in it.
 pub fn nodes(count: usize) -> String {
-    let mut text = String::from("cluster: bouquet\nnodes:\n  rose: { role: control-plane, on: hetzner/hel1/cax11 }\n");
+    let mut text = String::from(
+        "cluster: bouquet\ningress: none\nnodes:\n  rose: { role: control-plane, on: hetzner/hel1/cax11 }\n",
+    );
     for number in 1..count {
         let _ = writeln!(text, "  lily{number}: {{ role: worker, on: hetzner/fsn1/cax21 }}");
     }
@@ -20,6 +23,7 @@ pub fn nodes(count: usize) -> String {
 
 /// A cluster of three Hetzner control planes and no workers.
 pub const TRIO: &str = "cluster: bouquet
+ingress: none
 nodes:
   rose: { role: control-plane, on: hetzner/hel1/cax11 }
   iris: { role: control-plane, on: hetzner/fsn1/cax11 }
@@ -28,6 +32,7 @@ nodes:
 
 /// A control plane at OCI, whose configuration is pushed rather than put where any reader of the instance sees it.
 pub const TULIP: &str = "cluster: bouquet
+ingress: none
 nodes:
   tulip: { role: control-plane, on: oci/eu-frankfurt-1/VM.Standard.A1.Flex, cpus: 4, memory: 24GiB, disk: 200GiB }
 ";

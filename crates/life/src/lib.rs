@@ -73,7 +73,7 @@ impl Life {
         let reach = Reach::open(&cluster, &settings, world.wire(), time.clone()).expect("credentials of the world");
         let schematic = talos::Schematic::new([talos::TAILSCALE]).id();
         let schematics = reach.clouds.iter().map(|cloud| (cloud.name().to_owned(), schematic.clone())).collect();
-        let subject = Subject { cluster: Arc::new(cluster), bundle: Some(bundle(seed)), schematics };
+        let subject = Subject { cluster: Arc::new(cluster), bundle: Some(bundle(seed)), schematics, adopt: false };
         let events: Arc<Mutex<Vec<Event>>> = Arc::default();
         let heard = events.clone();
         let listener: Listener = Arc::new(move |event| {

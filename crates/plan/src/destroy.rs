@@ -16,6 +16,8 @@ pub struct Spare {
 pub fn destroy(wish: &Wish<'_>, observed: &Observed, spare: Spare) -> (Plan, Report) {
     let mut draft = Draft::new();
     let mut machines: Vec<StepId> = Vec::new();
+    // It would put back the records that are removed below, and needs the API to be told.
+    let stopped = observed.addons.contains_key(addons::WATCHER).then(|| draft.add(Step::StopWatcher, []));
     for cloud in wish.clouds {
         let Some(seen) = observed.clouds.get(cloud.name()) else { continue };
         let is_image = |found: &Found| seen.images.iter().any(|(_, image)| image.id == found.id);
@@ -28,6 +30,9 @@ pub fn destroy(wish: &Wish<'_>, observed: &Observed, spare: Spare) -> (Plan, Rep
         delete_in_order(cloud.kinds(), &doomed, &mut draft);
         let here = doomed.iter().filter(|found| found.place.is_some());
         machines.extend(here.map(|found| Step::DeleteResource { found: (*found).clone() }.id()));
+        for machine in &machines {
+            draft.wait(machine, stopped.clone());
+        }
         for found in doomed.iter().filter(|found| found.left_behind) {
             draft.note(found.key.name.clone(), format!("{} was made by a controller in the cluster", found.key));
         }
@@ -45,7 +50,10 @@ pub fn destroy(wish: &Wish<'_>, observed: &Observed, spare: Spare) -> (Plan, Rep
         draft.add(Step::DeleteDevice { id: device.id.clone(), name: device.name.clone() }, machines.clone());
     }
     for record in observed.zone.iter().flat_map(|zone| &zone.records).filter(|record| record.ours) {
-        draft.add(Step::DeleteRecord { id: record.id.clone(), name: record.name.clone() }, []);
+        // A watcher that could not be stopped ends with its machines.
+        let after = stopped.iter().chain(machines.iter().filter(|_| addons::has_watcher(wish.cluster)));
+        let step = Step::DeleteRecord { id: record.id.clone(), name: record.name.clone() };
+        draft.add(step, after.cloned());
     }
     draft.finish(Verb::Destroy, &wish.cluster.name, observed)
 }

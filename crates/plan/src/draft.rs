@@ -30,6 +30,13 @@ impl Draft {
         }
     }
 
+    /// Has a step wait for others besides.
+    pub(crate) fn wait(&mut self, id: &str, after: impl IntoIterator<Item = StepId>) {
+        if let Some(planned) = self.steps.get_mut(id) {
+            planned.after.extend(after);
+        }
+    }
+
     pub(crate) fn has(&self, id: &str) -> bool {
         self.steps.contains_key(id)
     }
@@ -91,6 +98,11 @@ impl Step {
             Step::Configure { node, .. } => format!("configure/{node}"),
             Step::Bootstrap { node } => format!("bootstrap/{node}"),
             Step::AwaitReady { node } => format!("ready/{node}"),
+            Step::AnnotateNode { node, .. } => format!("annotate/{node}"),
+            Step::InstallAddon { name, .. } => format!("install/{name}"),
+            Step::AwaitAddon { name } => format!("await/{name}"),
+            Step::RemoveAddon { name } => format!("uninstall/{name}"),
+            Step::StopWatcher => "stop-watcher".to_owned(),
             Step::Drain { node } => format!("drain/{node}"),
             Step::Reset { node } => format!("reset/{node}"),
             Step::ForgetNode { node } => format!("forget/{node}"),
@@ -106,16 +118,20 @@ impl Step {
             | Step::Introduce { .. }
             | Step::ReserveName { .. }
             | Step::Bootstrap { .. } => Class::Create,
+            Step::InstallAddon { changes, .. } if changes.is_empty() => Class::Create,
+            Step::AnnotateNode { .. } | Step::InstallAddon { .. } => Class::InPlace,
             Step::UpdateResource { .. } | Step::PointName { .. } | Step::Configure { .. } | Step::PowerOn { .. } => {
                 Class::InPlace
             }
-            Step::JoinMesh { .. } | Step::AwaitReady { .. } => Class::Wait,
+            Step::JoinMesh { .. } | Step::AwaitReady { .. } | Step::AwaitAddon { .. } => Class::Wait,
             Step::Drain { .. } => Class::Drain,
             Step::DeleteResource { .. }
             | Step::DeleteRecord { .. }
             | Step::DeleteDevice { .. }
             | Step::DeleteKey { .. }
             | Step::Reset { .. }
+            | Step::RemoveAddon { .. }
+            | Step::StopWatcher
             | Step::ForgetNode { .. } => Class::Destroy,
         }
     }
@@ -132,14 +148,20 @@ impl Step {
             | Step::Configure { node, .. }
             | Step::Bootstrap { node }
             | Step::AwaitReady { node }
+            | Step::AnnotateNode { node, .. }
             | Step::Drain { node }
             | Step::Reset { node }
             | Step::ForgetNode { node } => Some(node),
             Step::CreateResource { wanted } | Step::UpdateResource { wanted, .. } => wanted.node.as_deref(),
             Step::DeleteResource { found } => found.node.as_deref(),
-            Step::MakeImage { .. } | Step::DeleteRecord { .. } | Step::DeleteDevice { .. } | Step::DeleteKey { .. } => {
-                None
-            }
+            Step::MakeImage { .. }
+            | Step::DeleteRecord { .. }
+            | Step::DeleteDevice { .. }
+            | Step::DeleteKey { .. }
+            | Step::InstallAddon { .. }
+            | Step::AwaitAddon { .. }
+            | Step::RemoveAddon { .. }
+            | Step::StopWatcher => None,
         }
     }
 }

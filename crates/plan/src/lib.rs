@@ -22,6 +22,7 @@ mod observed;
 mod places;
 mod removal;
 mod steps;
+mod workloads;
 
 pub use bill::{Bill, BillLine, bill};
 pub use check::{Broken, check};
@@ -29,8 +30,8 @@ pub use destroy::{Spare, destroy};
 pub use graph::{Cycle, order};
 pub use make::{Wish, make, need_of};
 pub use observed::{
-    ApiRecord, BOOTSTRAP_LABEL, CloudSeen, Device, FORMED_LABEL, Formation, KubeNode, LOST_LABEL, MeshKey, NodeSeen,
-    Observed, ZoneSeen,
+    AddonSeen, ApiRecord, BOOTSTRAP_LABEL, CloudSeen, Device, FORMED_LABEL, Formation, KubeNode, LOST_LABEL, MeshKey,
+    NodeSeen, Observed, ZoneSeen,
 };
 pub use places::Placement;
 pub use steps::{Blocked, CODES, Class, Error, Note, Plan, Planned, Report, Step, StepId, Verb};

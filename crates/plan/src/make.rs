@@ -3,6 +3,7 @@ use crate::observed::{Formation, Observed};
 use crate::places::{self, Placement};
 use crate::removal;
 use crate::steps::{Plan, Report, Step, StepId, Verb};
+use crate::workloads;
 use clouds::{Cloud, Found, Image, Need, NeedMachine, Openness, State, Wanted};
 use spec::{CloudPlace, Cluster, FirstContact, Role};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,18 @@ pub struct Wish<'a> {
     pub clouds: &'a [Arc<dyn Cloud>],
     /// By cloud name: the schematic id of its images.
     pub schematics: &'a BTreeMap<String, String>,
+    /// What the watcher may write DNS with, if the user has given it anything.
+    pub watcher: Option<&'a addons::Credential>,
+    /// Whether add-ons take fields that others manage.
+    pub adopt: bool,
+}
+
+impl Wish<'_> {
+    /// Every add-on that the file asks for.
+    pub fn addons(&self, observed: &Observed) -> Vec<addons::Addon> {
+        let zone = observed.zone.as_ref().map(|zone| zone.name.as_str());
+        addons::all(self.cluster, addons::Given { zone, credential: self.watcher })
+    }
 }
 
 /// Plans the way from what is to what should be.
@@ -51,6 +64,8 @@ pub fn make(wish: &Wish<'_>, observed: &Observed) -> (Plan, Report) {
         machine(node, placement, wish, observed, &mut draft);
     }
     formation(wish, observed, &awaited, &mut draft);
+    workloads::annotate(wish, observed, &awaited, &mut draft);
+    workloads::install(wish, observed, &awaited, &mut draft);
     removal::of_nodes(wish, observed, &mut draft);
     removal::of_leftovers(wish, observed, &placed, &mut draft);
     draft.finish(Verb::Apply, &wish.cluster.name, observed)

@@ -20,6 +20,8 @@ pub struct Observed {
     pub nodes: BTreeMap<String, NodeSeen>,
     /// By node name: what the Kubernetes API says; `None` if it could not be asked.
     pub kubernetes: Option<BTreeMap<String, KubeNode>>,
+    /// By name: add-ons that are in the cluster, wanted or not. Empty if the Kubernetes API could not be asked.
+    pub addons: BTreeMap<String, AddonSeen>,
     /// Whether the secrets bundle was there to ask nodes with.
     pub has_bundle: bool,
     /// Addresses that our own calls come from; asked only while some node awaits its first contact.
@@ -119,6 +121,25 @@ pub struct KubeNode {
     pub cordoned: bool,
     /// Why it is not Ready.
     pub reason: Option<String>,
+    /// The public address that it is annotated with.
+    #[serde(default)]
+    pub public_address: Option<String>,
+    /// Whether it is labelled as a node that serves HTTP.
+    #[serde(default)]
+    pub is_ingress: bool,
+}
+
+/// What is in the cluster of an add-on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddonSeen {
+    /// Whether it was installed to its end, in the form that is wanted now.
+    pub is_whole: bool,
+    /// What an apply would change: object and field path.
+    pub differences: Vec<String>,
+    /// Fields that somebody else manages: object, owner and field path.
+    pub conflicts: Vec<String>,
+    /// Why it is not ready, in words.
+    pub trouble: Vec<String>,
 }
 
 /// How far the cluster as such has come; recorded on every machine and firewall of it.
@@ -213,6 +234,10 @@ impl Observed {
             if matches!(found.state, State::Broken(_)) {
                 found.state = State::Broken(String::new());
             }
+        }
+        // Names of pods, counts of restarts: what is wrong may be told in other words each time.
+        for seen in still.addons.values_mut().filter(|seen| !seen.trouble.is_empty()) {
+            seen.trouble = vec![String::new()];
         }
         let text = serde_json::to_vec(&still).unwrap_or_default();
         hex::encode(Sha256::digest(text))

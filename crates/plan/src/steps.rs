@@ -118,6 +118,36 @@ pub enum Step {
         /// Node.
         node: String,
     },
+    /// Tells Kubernetes a node's public address, and whether it serves HTTP.
+    AnnotateNode {
+        /// Node.
+        node: String,
+        /// Its public address; `None`: the cloud says.
+        address: Option<IpAddr>,
+        /// Whether it serves HTTP.
+        ingress: bool,
+    },
+    /// Applies an add-on's objects, and removes those that it no longer has.
+    InstallAddon {
+        /// The add-on.
+        name: String,
+        /// What differs, as object and field path; empty if it is new.
+        changes: Vec<String>,
+        /// Whether fields are taken that others manage.
+        adopt: bool,
+    },
+    /// Waits until an add-on's workloads have rolled out.
+    AwaitAddon {
+        /// The add-on.
+        name: String,
+    },
+    /// Removes an add-on that the file no longer names.
+    RemoveAddon {
+        /// The add-on.
+        name: String,
+    },
+    /// Stops the watcher, so that nothing writes DNS any more.
+    StopWatcher,
     /// Cordons a node and evicts what runs on it.
     Drain {
         /// Node.
@@ -284,4 +314,6 @@ pub const CODES: &[(&str, &str)] = &[
     ("BQ0418", "another device has the node's name"),
     ("BQ0419", "steps wait for each other"),
     ("BQ0420", "the node's machine did not reach the tailnet"),
+    ("BQ0421", "the watcher has no DNS token of its own"),
+    ("BQ0422", "somebody else manages fields of an add-on"),
 ];

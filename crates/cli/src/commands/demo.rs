@@ -73,7 +73,7 @@ impl<'a> Show<'a> {
         let (_, schematics) = files::resolve(&cluster, &reach.clouds);
         let bundle = Bundle::generate(&mut time.rng("secrets bundle"), time.now())
             .map_err(|error| Failure::new(error.code(), error.to_string()))?;
-        let subject = Subject { cluster: Arc::new(cluster), bundle: Some(Arc::new(bundle)), schematics };
+        let subject = Subject { cluster: Arc::new(cluster), bundle: Some(Arc::new(bundle)), schematics, adopt: false };
         let listener = paced(args, teller.listener(), time.clone());
         Ok(Show { args, seed, world, reach, subject, teller, listener })
     }

@@ -118,6 +118,18 @@ pub fn sentence(step: &Step) -> String {
         Step::Configure { node, differences } => format!("configuration of {node}: {}", differences.join(", ")),
         Step::Bootstrap { node } => format!("etcd on {node}, once"),
         Step::AwaitReady { node } => format!("{node} Ready"),
+        Step::AnnotateNode { node, address, ingress } => {
+            let address = address.map_or_else(|| "its public address".to_owned(), |address| address.to_string());
+            format!("label {node} with {address}{}", if *ingress { ", and as serving HTTP" } else { "" })
+        }
+        Step::InstallAddon { name, changes, adopt } => {
+            let adopted = if *adopt { ", taking fields of others" } else { "" };
+            let changes = if changes.is_empty() { String::new() } else { format!(": {}", changes.join(", ")) };
+            format!("add-on {name}{adopted}{changes}")
+        }
+        Step::AwaitAddon { name } => format!("{name} ready"),
+        Step::RemoveAddon { name } => format!("add-on {name}"),
+        Step::StopWatcher => "the watcher, so that nothing writes DNS".to_owned(),
         Step::Drain { node } => format!("drain {node}"),
         Step::Reset { node } => format!("Talos state of {node}"),
         Step::ForgetNode { node } => format!("Kubernetes node {node}"),

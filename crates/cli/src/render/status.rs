@@ -8,12 +8,25 @@ pub fn status(ink: Ink, status: &Status) -> String {
     let answers = if status.api.answers { ink.good("answers") } else { ink.bad("does not answer") };
     let endpoint = status.api.endpoint.as_deref().unwrap_or("the Kubernetes API");
     let _ = writeln!(text, "\n{endpoint} {answers}");
+    for addon in &status.addons {
+        let state = match (addon.ready, addon.installed) {
+            (true, _) => ink.good("ready"),
+            (false, true) => ink.warn("not ready"),
+            (false, false) => ink.bad("not installed"),
+        };
+        let _ = writeln!(text, "add-on {} {state}", addon.name);
+    }
     for trouble in &status.trouble {
         let _ = writeln!(text, "{} {trouble}", ink.warn("!"));
     }
     for node in &status.nodes {
         for trouble in &node.trouble {
             let _ = writeln!(text, "{} {}: {trouble}", ink.warn("!"), node.name);
+        }
+    }
+    for addon in &status.addons {
+        for trouble in &addon.trouble {
+            let _ = writeln!(text, "{} {}: {trouble}", ink.warn("!"), addon.name);
         }
     }
     text

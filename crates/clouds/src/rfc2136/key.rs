@@ -1,5 +1,8 @@
 //! TSIG keys: how they are written in files, and what they sign.
 
+use super::DNS;
+use crate::rest::refused;
+use crate::{Error, Settings, Why};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hickory_proto::rr::Name;
 use hickory_proto::rr::rdata::tsig::TsigAlgorithm;
@@ -28,12 +31,26 @@ impl Algorithm {
         }
     }
 
+    fn word(self) -> &'static str {
+        match self {
+            Algorithm::HmacSha256 => "hmac-sha256",
+            Algorithm::HmacSha384 => "hmac-sha384",
+            Algorithm::HmacSha512 => "hmac-sha512",
+        }
+    }
+
     pub(super) fn tsig(self) -> TsigAlgorithm {
         match self {
             Algorithm::HmacSha256 => TsigAlgorithm::HmacSha256,
             Algorithm::HmacSha384 => TsigAlgorithm::HmacSha384,
             Algorithm::HmacSha512 => TsigAlgorithm::HmacSha512,
         }
+    }
+}
+
+impl std::fmt::Display for Algorithm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.word())
     }
 }
 
@@ -56,6 +73,26 @@ impl Key {
             Some(bytes) if !bytes.is_empty() => Ok(key),
             _ => Err("the key's secret is no base64".to_owned()),
         }
+    }
+
+    /// From a key file, and the file itself.
+    pub fn from_settings(settings: &dyn Settings, path: &str) -> Result<(Secret, Self), Error> {
+        let wrong = |why: String| refused(DNS, Why::Unauthenticated, format!("the key file: {why}"));
+        // The path is not repeated: people have written the key itself where its path belongs.
+        let unread = |why: String| wrong(why.replace(path, "").trim_start_matches([':', ' ']).to_owned());
+        let file = settings.file(path).map_err(unread)?;
+        let key = Self::read(&file).map_err(wrong)?;
+        Ok((file, key))
+    }
+
+    /// What the server knows it by, without the root's dot.
+    pub fn name(&self) -> String {
+        self.name.to_ascii().trim_end_matches('.').to_owned()
+    }
+
+    /// What it signs with.
+    pub fn algorithm(&self) -> Algorithm {
+        self.algorithm
     }
 
     /// Reads a file of one key in BIND's form, as `tsig-keygen` writes it:

@@ -144,7 +144,7 @@ pub(super) async fn introduce(site: &Arc<Site>, node: &str, address: Option<IpAd
     }
 }
 
-async fn public_address(site: &Arc<Site>, node: &str) -> Result<IpAddr, Error> {
+pub(super) async fn public_address(site: &Arc<Site>, node: &str) -> Result<IpAddr, Error> {
     let machine = site
         .machine(node)
         .ok_or_else(|| Error::Machine { subject: node.to_owned(), reason: "it has no machine".into() })?;
