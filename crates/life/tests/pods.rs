@@ -117,12 +117,18 @@ fn a_published_port_stands_behind_the_clouds_firewall_but_for_its_own_node() {
             let public =
                 observed.machine(name).and_then(|machine| machine.addresses.first().copied()).unwrap().to_string();
             assert_eq!(get(&*pod.wire, &public, 8443).await, Ok(404), "{name} to itself");
-            assert_eq!(get(&*life.world.wire(), &public, 80).await, Ok(404), "{name} from the internet");
             let outside = get(&*life.world.wire(), &public, 8443).await;
             assert!(matches!(outside, Err(Error::TimedOut(_))), "{name}: {outside:?}");
+            let outside = get(&*life.world.wire(), &public, 80).await;
+            // The control plane of a cluster that has workers takes no visitors.
+            if name == "rose" {
+                assert!(matches!(outside, Err(Error::TimedOut(_))), "{outside:?}");
+                continue;
+            }
+            assert_eq!(outside, Ok(404), "{name} from the internet");
             let mesh = observed.device(name).and_then(|device| device.address).unwrap().to_string();
             let other = if name == "lily" { "tulip" } else { "lily" };
-            assert_eq!(get(&*pods[other].wire, &mesh, 8443).await, Ok(404), "{other} to {name} over the mesh");
+            assert_eq!(get(&*pods[other].wire, &mesh, 80).await, Ok(404), "{other} to {name} over the mesh");
         }
     });
 }
