@@ -3,6 +3,10 @@
 //! Everything that talks in this world, the product's wire as well as a node's kubelet, goes through
 //! [`World::connect`] and, for HTTP, [`World::exchange`]; so faults, firewalls, latency and the journal hold for all.
 
+mod stream;
+
+pub(crate) use stream::stream_to;
+
 use crate::fault::Transport;
 use crate::handshake;
 use crate::machine::{self, MachineId};
@@ -574,7 +578,7 @@ impl Wire for Outside {
                 return std::future::pending().await;
             }
             let (endpoint, peer) = admitted?;
-            stream_to(&world, &target, endpoint, peer)
+            stream_to(&world, &target, endpoint, peer).await
         })
     }
 }
@@ -590,25 +594,4 @@ pub(crate) fn name_host(target: &Target, request: &mut http::Request<Body>) {
     if let Ok(host) = http::HeaderValue::try_from(host) {
         request.headers_mut().insert(http::header::HOST, host);
     }
-}
-
-/// A byte stream to an endpoint that has been connected to.
-pub(crate) fn stream_to(
-    world: &World,
-    target: &Target,
-    endpoint: Endpoint,
-    peer: Peer,
-) -> Result<Box<dyn Stream>, Error> {
-    let (near, far) = tokio::io::duplex(256 << 10);
-    match endpoint.serves {
-        Serves::Bytes(handler) => world.spawn(handler(Box::new(far), peer)),
-        Serves::Silence => world.spawn(async move {
-            let _accepted = far;
-            std::future::pending::<()>().await;
-        }),
-        Serves::Http(_) | Serves::Door(..) => {
-            return Err(Error::Broken { host: target.authority(), reason: "that port speaks HTTP".into() });
-        }
-    }
-    Ok(Box::new(near) as Box<dyn Stream>)
 }

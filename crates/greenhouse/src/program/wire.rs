@@ -78,7 +78,7 @@ impl Wire for PodWire {
         Box::pin(async move {
             let stream = async {
                 let (endpoint, peer) = dial(&world, &seat, &target).await?;
-                stream_to(&world, &target, endpoint, peer)
+                stream_to(&world, &target, endpoint, peer).await
             };
             while_it_lives(&over, stream).await
         })

@@ -7,7 +7,9 @@ use crate::world::Options;
 use http::Request;
 use serde_json::{Value, json};
 use std::time::Duration;
-use wire::{Body, Error, Roots, Route, Target, Tls};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use wire::{Body, Error, Roots, Route, Target, Tls, Wire};
 
 const LILY: &str = "198.51.100.2";
 const TULIP: &str = "198.51.100.3";
@@ -111,11 +113,15 @@ async fn bench() -> Bench {
     bench
 }
 
-/// As a client who believes the authority of the Ingress' certificate.
-async fn secure(bench: &Bench, node: &str, name: &str) -> Result<(u16, String), Error> {
+fn secured(bench: &Bench, node: &str, name: &str) -> Target {
     let roots = Roots::Only(vec![bench.rig.secrets.os.der()]);
     let tls = Some(Tls { server_name: name.into(), roots, identity: None });
-    let target = Target { route: Route::Direct, host: node.into(), port: 443, tls };
+    Target { route: Route::Direct, host: node.into(), port: 443, tls }
+}
+
+/// As a client who believes the authority of the Ingress' certificate.
+async fn secure(bench: &Bench, node: &str, name: &str) -> Result<(u16, String), Error> {
+    let target = secured(bench, node, name);
     let request = Request::get("/").header("host", name).body(Body::default()).unwrap();
     let wire = bench.rig.greenhouse.wire();
     let answer =
@@ -204,4 +210,65 @@ async fn each_fault_of_an_ingress_shows_at_its_node_alone_and_heals() {
     assert_eq!(secure(&bench, TULIP, "app.example").await, ok("tulip"));
     green.heal(fault);
     assert_eq!(secure(&bench, LILY, "app.example").await, ok("tulip"));
+}
+
+/// As a client that opens a connection and speaks HTTP on it itself: what it reads until the end.
+async fn by_hand(wire: &dyn Wire, target: &Target, host: &str) -> Result<String, Error> {
+    let mut stream = wire.open(target).await?;
+    let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    Ok(answer)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_may_speak_http_itself_on_a_connection_of_its_own() {
+    let bench = bench().await;
+    let (green, time) = (&bench.rig.greenhouse, bench.rig.greenhouse.world.time());
+    let target = secured(&bench, LILY, "app.example");
+    let wire = green.wire();
+    let found = by_hand(&*wire, &target, "app.example").await.unwrap();
+    assert!(found.starts_with("HTTP/1.1 200") && found.ends_with("tulip"), "{found}");
+    let stranger = by_hand(&*wire, &secured(&bench, LILY, "nobody.example"), "nobody.example").await;
+    assert!(matches!(stranger, Err(Error::Tls { .. })), "{stranger:?}");
+    let fault = green.fault("node ingress-hangs for lily").unwrap();
+    let silence = time.within(Duration::from_secs(60), by_hand(&*wire, &target, "app.example")).await;
+    assert!(silence.is_err(), "{silence:?}");
+    green.heal(fault);
+    green.crash("lily", "traefik").unwrap();
+    time.sleep(Duration::from_millis(1)).await;
+    let refused = by_hand(&*wire, &Target::plain(LILY, 81), "app.example").await;
+    assert!(matches!(refused, Err(Error::Refused(_))), "{refused:?}");
+}
+
+/// Asks through the proxy of a served world, as a process outside would.
+async fn through(proxy: &str, node: &str, host: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(proxy).await.unwrap();
+    stream.write_all(format!("CONNECT {node}:80 HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
+    let mut established = [0; 39];
+    stream.read_exact(&mut established).await.unwrap();
+    assert!(established.starts_with(b"HTTP/1.1 200"));
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_served_world_leads_to_published_ports_as_to_any_other() {
+    let bench = bench().await;
+    tokio::time::resume();
+    let folder = std::env::temp_dir().join(format!("bouquet-pods-{}", std::process::id()));
+    let serving = bench.rig.greenhouse.serve(&folder, ([127, 0, 0, 1], 0).into()).await.unwrap();
+    let env = std::fs::read_to_string(folder.join("env")).unwrap();
+    let proxy = env.split("socks5h://").nth(1).unwrap().split(|at: char| at == '\'' || at == '"' || at.is_whitespace());
+    let proxy = proxy.into_iter().next().unwrap().to_owned();
+    let found = through(&proxy, LILY, "plain.example", "/x").await;
+    assert!(found.starts_with("HTTP/1.1 200") && found.ends_with("tulip"), "{found}");
+    let missing = through(&proxy, TULIP, "nobody.example", "/").await;
+    assert!(missing.starts_with("HTTP/1.1 404") && missing.ends_with(NOT_FOUND), "{missing}");
+    serving.shutdown().await;
+    std::fs::remove_dir_all(folder).unwrap();
 }
