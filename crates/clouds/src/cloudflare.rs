@@ -5,6 +5,7 @@
 //! say. Facts: <https://developers.cloudflare.com/api/resources/dns/>.
 
 mod check;
+mod listing;
 mod refusal;
 #[cfg(test)]
 mod tests;
@@ -12,6 +13,7 @@ mod zones;
 
 use crate::rest::{Ask, Rest, escaped, garbled, parse, query};
 use crate::{Error, Settings};
+pub use listing::Allowance;
 use refusal::sort;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -180,12 +182,15 @@ struct Envelope<T> {
 #[derive(Deserialize)]
 struct Info {
     total_pages: Option<u64>,
+    total_count: Option<u64>,
 }
 
 /// One page of a list.
 struct Page<T> {
     items: Vec<T>,
     total_pages: u64,
+    /// Of all pages; `None` if the server does not say.
+    total_count: Option<u64>,
 }
 
 /// The most pages that are read: a zone of an enterprise has some tens. More is a server that does not know its end.
@@ -195,11 +200,13 @@ fn page<T: DeserializeOwned + 'static>(rest: &Rest, ask: Ask) -> Result<Call<Pag
     rest.call(ask, |name, answer| {
         let envelope: Envelope<Vec<T>> = parse(name, answer)?;
         let (true, Some(items)) = (envelope.success, envelope.result) else { return Err(sort(name, answer)) };
-        let total_pages = envelope.result_info.and_then(|info| info.total_pages).unwrap_or(1);
+        let info = envelope.result_info;
+        let total_pages = info.as_ref().and_then(|info| info.total_pages).unwrap_or(1);
+        let total_count = info.and_then(|info| info.total_count);
         if total_pages > PAGES_MAX {
             return Err(garbled(name, answer, "more pages than there can be"));
         }
-        Ok(Page { items, total_pages })
+        Ok(Page { items, total_pages, total_count })
     })
 }
 

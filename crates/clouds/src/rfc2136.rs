@@ -3,6 +3,7 @@
 //! ```text
 //! Key + server ──query──▶ RRsets as they are
 //!              ──update─▶ prerequisites + changes: all of it or nothing; a prerequisite that is not met is an answer
+//!              ──transfer─▶ a whole zone, message after message, each signature over the one before
 //! names: marks beside records, and addresses kept by compare and swap
 //! ```
 //!
@@ -21,9 +22,11 @@ mod names;
 mod refusal;
 #[cfg(test)]
 mod tests;
+mod transfer;
 
 pub use key::{Algorithm, Key};
 pub use message::{Change, Data, Kind, Outcome, Prerequisite, Row, Unmet, Update};
+pub use names::beside;
 
 use crate::rest::refused;
 use crate::{Error, Settings, Why};

@@ -14,5 +14,6 @@
 //! It runs on any Kubernetes cluster. It refuses to act on what it cannot see: an empty or failed list deletes nothing, a
 //! record that does not bear its mark is left alone, and without a live permit nothing is written.
 
+pub mod provider;
 pub mod scene;
 pub mod zone;

@@ -1,7 +1,37 @@
 //! The zone: what is in it, whose it is, and what shall change.
+//!
+//! ```text
+//! Provider ──read──▶ Listing ─┐
+//! scene ──▶ Wish ─────────────┼─survey──▶ Survey: places of ours; names left alone, and why
+//!                             │              │
+//!              detect::decide ◀── its zone ──┤
+//!                     │                      │
+//!                 Judgement ──────change─────┴──▶ Plan: batches, each made whole or not at all
+//!                                                  │
+//! Desk: when to read, which batch to write, when to wait ◀──┘ ──write──▶ Provider
+//! ```
+//!
+//! A record is ours if it bears our mark ([`node_mark`], [`alias_mark`]) and says what we would say; a name is ours if
+//! nobody else has an address or an alias there. This room refuses to touch anything else, to leave a name that is
+//! wanted without an address, to delete because a list is empty, and to act on a listing that is not fresh.
+
+mod desk;
+mod left;
+mod mark;
+mod plan;
+mod survey;
+mod wish;
+
+pub use desk::{Act, Desk, Standing};
+pub use left::{Left, Reason};
+pub use mark::{MARK_MOST, alias_mark, node_mark};
+pub use plan::{Batch, Intent, Plan, Purpose, change};
+pub use survey::{Survey, survey};
+pub use wish::{Keeper, Wish};
 
 use async_trait::async_trait;
 use detect::Millis;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use wire::Line;
 
@@ -44,6 +74,27 @@ pub enum Data {
     Other(String, String),
 }
 
+impl Data {
+    /// `A`, `AAAA`, `CNAME`, …
+    pub fn kind(&self) -> &str {
+        match self {
+            Data::Address(IpAddr::V4(_)) => "A",
+            Data::Address(IpAddr::V6(_)) => "AAAA",
+            Data::Alias(_) => "CNAME",
+            Data::Text(_) => "TXT",
+            Data::Other(kind, _) => kind,
+        }
+    }
+
+    /// What stands behind the kind.
+    pub fn content(&self) -> String {
+        match self {
+            Data::Address(address) => address.to_string(),
+            Data::Alias(content) | Data::Text(content) | Data::Other(_, content) => content.clone(),
+        }
+    }
+}
+
 /// A record that shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Draft {
@@ -80,6 +131,21 @@ impl Change {
     pub fn records(&self) -> usize {
         self.delete.len() + self.replace.len() + self.create.len()
     }
+
+    /// Names that it touches.
+    pub fn names(&self) -> BTreeSet<&str> {
+        let entries = self.delete.iter().chain(self.replace.iter().map(|(entry, _)| entry));
+        entries.map(|entry| entry.name.as_str()).chain(self.create.iter().map(|draft| draft.name.as_str())).collect()
+    }
+
+    /// In two: what touches names of which `is_first` says so, and the rest.
+    pub fn parted(self, is_first: impl Fn(&str) -> bool) -> (Change, Change) {
+        let (mut first, mut rest) = (Change::default(), Change::default());
+        (first.delete, rest.delete) = self.delete.into_iter().partition(|entry| is_first(&entry.name));
+        (first.replace, rest.replace) = self.replace.into_iter().partition(|(entry, _)| is_first(&entry.name));
+        (first.create, rest.create) = self.create.into_iter().partition(|draft| is_first(&draft.name));
+        (first, rest)
+    }
 }
 
 /// Why the provider did not do what it was asked.
@@ -113,7 +179,8 @@ pub enum Trouble {
 /// Who keeps the zone. One file a provider.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// The zone's records: all that the provider lists, and at least those at `names` and those that bear a mark of ours.
+    /// The zone's records: all that the provider lists, and at least those at `names` and those that bear a mark of ours. May
+    /// take several calls.
     async fn read(&self, line: &Line, names: &[String]) -> Result<Vec<Entry>, Trouble>;
 
     /// Makes the change, whole or not at all, in one call; fenced by what was read where the protocol can.
@@ -121,4 +188,10 @@ pub trait Provider: Send + Sync {
 
     /// Records that one call may touch.
     fn batch_most(&self) -> usize;
+
+    /// What it makes possible, as far as it is known: the whole only after the first reading.
+    fn keeper(&self) -> Keeper;
+
+    /// The zone's own name; `None` before the first reading.
+    fn apex(&self) -> Option<String>;
 }

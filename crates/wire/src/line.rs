@@ -18,6 +18,8 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 pub struct Line {
     wire: SharedWire,
     time: Time,
+    /// Where it is set, nothing is sent twice, and no exchange takes longer.
+    once_within: Option<Duration>,
     shared: Arc<Mutex<Shared>>,
 }
 
@@ -42,7 +44,13 @@ impl Line {
         let now = time.now();
         let buckets = rates.iter().map(|(name, rate)| (*name, Bucket::full(*rate, now))).collect();
         let shared = Shared { buckets, tally: Tally::default(), rng: time.rng("line") };
-        Line { wire, time, shared: Arc::new(Mutex::new(shared)) }
+        Line { wire, time, once_within: None, shared: Arc::new(Mutex::new(shared)) }
+    }
+
+    /// The same line for callers with a pace of their own: each call is sent once, whatever comes of it, and is given up after
+    /// `limit` if its own limit is longer.
+    pub fn once_within(&self, limit: Duration) -> Self {
+        Line { once_within: Some(limit), ..self.clone() }
     }
 
     /// The clock and seed of this run.
@@ -116,7 +124,7 @@ impl Line {
                 |error: std::io::Error| Error::Broken { host: talk.target.authority(), reason: error.to_string() };
             (talk.speak)(stream).await.map_err(broken)
         };
-        let said = self.time.within(talk.timeout, exchange).await;
+        let said = self.time.within(self.limit(talk.timeout), exchange).await;
         said.map_err(|_| Error::TimedOut(talk.target.authority()))?
     }
 
@@ -127,12 +135,16 @@ impl Line {
             Fate::Later(after) => after.unwrap_or_else(|| self.backoff(attempt)),
             _ => return false,
         };
-        if attempt >= TRIES_MAX {
+        if attempt >= TRIES_MAX || self.once_within.is_some() {
             return false;
         }
         tracing::debug!(call, attempt, wait_ms = wait.as_millis(), "again");
         self.time.sleep(wait).await;
         true
+    }
+
+    fn limit(&self, own: Duration) -> Duration {
+        self.once_within.map_or(own, |limit| limit.min(own))
     }
 
     async fn drawn(&self, call: &'static str, bucket: &'static str) {
@@ -155,7 +167,7 @@ impl Line {
                 .map_err(|error| Error::Broken { host: call.target.authority(), reason: error.to_string() })?;
             Ok(Answer { status: head.status, headers: head.headers, body })
         };
-        let answer = self.time.within(call.timeout, exchange).await.map_err(|_| timed_out())??;
+        let answer = self.time.within(self.limit(call.timeout), exchange).await.map_err(|_| timed_out())??;
         tracing::debug!(call = call.name, status = answer.status.as_u16(), "answered");
         if let Some(left) = answer.header("ratelimit-remaining").and_then(|text| text.parse().ok()) {
             self.locked(|shared| shared.buckets.get_mut(call.bucket).map(|bucket| bucket.believe(left)));
@@ -282,6 +294,16 @@ mod tests {
         let line = line(vec![429, 200]);
         assert_eq!(line.send(call(Repeat::Never)).await, Ok(200));
         assert_eq!(line.time().now().as_second(), 60);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_line_with_no_patience_sends_once_and_sleeps_through_nothing() {
+        for status in [0, 429, 503] {
+            let line = line(vec![status, 200]);
+            let once = line.once_within(Duration::from_secs(5));
+            assert!(once.send(call(Repeat::Safe)).await.is_err());
+            assert_eq!((line.tally().calls["test GET /"], line.time().now().as_second()), (1, 0));
+        }
     }
 
     #[tokio::test(start_paused = true)]

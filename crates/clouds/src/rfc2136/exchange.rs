@@ -13,7 +13,7 @@ use wire::{Line, Repeat, Stream, Talk};
 /// How long an answer may take: servers answer in milliseconds, and write a zone's journal first.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How far our clock and the server's may be apart: RFC 8945 §10 recommends 300 s.
-const FUDGE_S: u16 = 300;
+pub(super) const FUDGE_S: u16 = 300;
 
 impl Rfc2136 {
     /// Sends a message under an id of its own and returns the answer, verified.
@@ -52,7 +52,7 @@ impl Rfc2136 {
 }
 
 /// Over TCP a message comes after its length. RFC 1035 §4.2.2.
-async fn there_and_back(stream: &mut Box<dyn Stream>, request: &[u8]) -> io::Result<Vec<u8>> {
+pub(super) async fn there_and_back(stream: &mut Box<dyn Stream>, request: &[u8]) -> io::Result<Vec<u8>> {
     let length = u16::try_from(request.len()).map_err(|_| io::Error::other("the request is over 64 KiB"))?;
     stream.write_all(&[&length.to_be_bytes(), request].concat()).await?;
     stream.flush().await?;

@@ -22,6 +22,10 @@ pub enum Kind {
     Txt,
     /// Start of a zone.
     Soa,
+    /// No kind of record: whatever there is.
+    Any,
+    /// No kind of record: the whole zone.
+    Transfer,
 }
 
 const KINDS: &[(Kind, RecordType)] = &[
@@ -30,6 +34,8 @@ const KINDS: &[(Kind, RecordType)] = &[
     (Kind::Cname, RecordType::CNAME),
     (Kind::Txt, RecordType::TXT),
     (Kind::Soa, RecordType::SOA),
+    (Kind::Any, RecordType::ANY),
+    (Kind::Transfer, RecordType::AXFR),
 ];
 
 impl Kind {
@@ -59,6 +65,15 @@ impl Data {
     /// An alias; an error if the text is no name.
     pub fn alias(target: &str) -> Result<Self, Error> {
         Ok(Data(RData::CNAME(CNAME(name(UPDATE, target)?))))
+    }
+
+    /// The address, if it is one.
+    pub fn to_address(&self) -> Option<IpAddr> {
+        match &self.0 {
+            RData::A(address) => Some(address.0.into()),
+            RData::AAAA(address) => Some(address.0.into()),
+            _ => None,
+        }
     }
 
     /// Its kind, if it is one of those that are asked for by name.

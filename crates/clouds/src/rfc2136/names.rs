@@ -22,8 +22,8 @@ pub(super) struct Seen {
     pub marks: Vec<Row>,
 }
 
-/// Where the marks of a name's records are.
-pub(super) fn beside(name: &str) -> String {
+/// Where the marks of a name's records are: one TXT record for each, the mark and what it is about, with a space between.
+pub fn beside(name: &str) -> String {
     format!("_bouquet.{name}")
 }
 

@@ -14,6 +14,14 @@ pub(super) fn of_query(answer: &Message) -> Result<(), Error> {
     }
 }
 
+/// A zone that is not there cannot be had either.
+pub(super) fn of_transfer(answer: &Message) -> Result<(), Error> {
+    match answer.response_code {
+        ResponseCode::NoError => Ok(()),
+        code => Err(sorted("rfc2136 AXFR", code)),
+    }
+}
+
 /// A prerequisite that does not hold is an answer to an update.
 pub(super) fn of_update(answer: &Message) -> Result<Outcome, Error> {
     match answer.response_code {
