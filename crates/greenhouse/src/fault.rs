@@ -40,6 +40,7 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
     ("tailscale", "name-taken", "a stale device holds the host name, the node becomes NAME-1"),
     ("tailscale", "tags-refused", "400: requested tags are invalid or not permitted"),
     ("cloudflare", "zone-hidden", "the token does not see the zone"),
+    ("cloudflare", "stale", "for `=SECONDS` after a change lists show the zone as it was before; SUBJECT is the zone"),
     (
         "s3",
         "no-trailers",

@@ -59,13 +59,16 @@ pub(super) async fn commit(world: &World, zone: &str, changes: &[Change<'_>]) ->
     world.with(|state| {
         let now = state.now();
         let ids: Vec<String> = changes.iter().map(|_| state.cloudflare.record_id()).collect();
-        let (Account { zones, .. }, lies) = (&mut state.cloudflare, &state.lies);
+        let (Account { zones, .. }, lies, faults) = (&mut state.cloudflare, &state.lies, &mut state.faults);
         let known = zones.iter_mut().find(|known| known.id == zone).ok_or_else(Failure::no_record)?;
         let mut copy = known.clone();
         let made = changes.iter().zip(ids).map(|(change, id)| copy.change(change, id, now, lies));
         let results = made.collect::<Result<Vec<_>, _>>();
         if results.is_ok() || lies.contains("cloudflare-batch-by-halves") {
-            *known = copy;
+            let before = std::mem::replace(known, copy);
+            if let Some(seconds) = faults.strike("cloudflare", "stale", &before.name) {
+                known.lag(before, now, seconds.parse().unwrap_or(30));
+            }
         }
         let results = results?;
         for (change, shown) in changes.iter().zip(&results) {
@@ -102,8 +105,9 @@ pub(super) async fn list(
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Answer {
     let found = world.with(|state| {
+        let now = state.now();
         let zone = state.cloudflare.zones.iter().find(|zone| zone.id == at.zone);
-        let records = zone.into_iter().flat_map(|zone| zone.records.values());
+        let records = zone.into_iter().flat_map(|zone| zone.listed(now).values());
         let mut records: Vec<&Record> = records.filter(|record| filter::fits(record, &query, &state.lies)).collect();
         records.sort_by(|a, b| filter::compare(a, b, &query));
         records.into_iter().map(Record::body).collect::<Vec<_>>()

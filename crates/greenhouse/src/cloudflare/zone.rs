@@ -4,6 +4,7 @@ use super::Lies;
 use super::answers::SERVERS;
 use super::api::Failure;
 use super::record::Record;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ pub(super) struct Zone {
     pub records: BTreeMap<String, Record>,
     /// Of the zone's start; grows with every change.
     pub serial: u32,
+    /// What lists show until then, where they lag behind.
+    pub lagging: Option<(Timestamp, BTreeMap<String, Record>)>,
 }
 
 /// Where serial numbers begin: Cloudflare's count from a clock of its own.
@@ -31,6 +34,20 @@ impl Zone {
             name: name.trim_end_matches('.').to_ascii_lowercase(),
             records: BTreeMap::new(),
             serial: FIRST_SERIAL,
+            lagging: None,
+        }
+    }
+
+    /// The records that a list shows.
+    pub(super) fn listed(&self, now: Timestamp) -> &BTreeMap<String, Record> {
+        self.lagging.as_ref().filter(|(until, _)| now < *until).map_or(&self.records, |(_, records)| records)
+    }
+
+    /// Lets lists show for a while what was before.
+    pub(super) fn lag(&mut self, before: Zone, now: Timestamp, seconds: i64) {
+        if self.lagging.as_ref().is_none_or(|(until, _)| *until <= now) {
+            let until = now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(now);
+            self.lagging = Some((until, before.records));
         }
     }
 

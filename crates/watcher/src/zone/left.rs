@@ -47,9 +47,9 @@ pub enum Reason {
     /// The list of hosts is empty, which never deletes.
     #[error("no host is wanted at all: the list may have failed, so nothing goes")]
     NoHosts,
-    /// Another cluster's mark is on it.
-    #[error("it bears the mark {0}: another cluster has it")]
-    OtherCluster(String),
+    /// Another cluster's mark is on it, or that of the cluster's own API.
+    #[error("it bears the mark {0}, which is not the watcher's")]
+    Marked(String),
     /// The name lies in another zone.
     #[error("it is not in the zone {0}")]
     Outside(String),

@@ -188,8 +188,6 @@ impl Orders {
 /// What nobody wants any more, as far as it may go now.
 fn cleared(intent: &Intent<'_>, orders: &Orders, left: &mut Vec<Left>) -> Vec<Change> {
     let Intent { survey, wish, standing, policy, .. } = *intent;
-    let aliases = survey.places.values().filter(|place| place.want.is_some()).flat_map(|place| &place.aliases);
-    let led_to: BTreeSet<String> = aliases.map(|alias| alias.data.content()).collect();
     let (ours, mut spent) = (survey.ours() + standing.cleared, standing.cleared);
     let most = (ours >= CAPPED_FROM).then(|| policy.deletions_most(ours).unwrap_or(ours).max(1));
     let mut changes = Vec::new();
@@ -202,7 +200,7 @@ fn cleared(intent: &Intent<'_>, orders: &Orders, left: &mut Vec<Left>) -> Vec<Ch
             Reason::Refused(said.clone())
         } else if wish.hosts.is_empty() {
             Reason::NoHosts
-        } else if led_to.contains(name) {
+        } else if survey.led_to.contains(name) {
             Reason::LedTo
         } else if !fits {
             Reason::Capped

@@ -19,8 +19,19 @@ pub struct Survey {
     pub records: usize,
     /// Names that are wanted or hold something of ours, and are nobody else's.
     pub(super) places: BTreeMap<String, Place>,
-    /// Families in which a pool holds addresses; for pools that are somebody else's, all.
-    pub(super) pools: BTreeMap<String, BTreeSet<Family>>,
+    /// Names that aliases of ours lead to which are wanted, or stand where we cannot change them.
+    pub(super) led_to: BTreeSet<String>,
+    /// What aliases of ours lead to, or should.
+    pub(super) pools: BTreeMap<String, Led>,
+}
+
+/// What lies behind an alias.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Led {
+    /// Families in which it holds addresses.
+    pub families: BTreeSet<Family>,
+    /// It is for somebody else to say, elsewhere.
+    pub is_elsewhere: bool,
 }
 
 /// One name of ours.
@@ -57,10 +68,16 @@ impl Survey {
         self.places.iter().filter(|(_, place)| place.want.is_some()).map(|(name, _)| name.as_str())
     }
 
-    /// Families in which a name of ours holds addresses that nodes have.
+    /// Families in which a name that an alias of ours leads to certainly holds addresses.
     pub(super) fn families(&self, name: &str) -> BTreeSet<Family> {
-        let ours = self.places.get(name).into_iter().flat_map(|place| &place.addresses);
-        ours.filter(|ours| ours.is_current).map(|ours| ours.record().family()).collect()
+        self.pools.get(name).map(|led| led.families.clone()).unwrap_or_default()
+    }
+
+    /// Whether a name, once it is an alias of that pool, answers in these families.
+    pub(super) fn leads(&self, pool: &str, families: &BTreeSet<Family>) -> bool {
+        self.pools
+            .get(pool)
+            .is_some_and(|led| led.is_elsewhere || !led.families.is_empty() && led.families.is_superset(families))
     }
 
     /// Records of ours.
@@ -84,7 +101,7 @@ struct Stand<'a> {
 
 /// Sorts a listing. It decides nothing but whose a name is.
 pub fn survey(listing: &Listing, wish: &Wish, nodes: &BTreeMap<String, Node>) -> Survey {
-    let Wants { names: wants, pools, mut left } = wish.wants();
+    let Wants { names: wants, pools: targets, mut left } = wish.wants();
     let mut stands = stands(listing, wish, nodes);
     let heritage = heritage(listing);
     let delegated: BTreeSet<&str> =
@@ -95,7 +112,7 @@ pub fn survey(listing: &Listing, wish: &Wish, nodes: &BTreeMap<String, Node>) ->
     for name in named {
         let Stand { mut place, others } = stands.remove(name.as_str()).unwrap_or_default();
         place.want = wants.get(&name).cloned();
-        place.is_pool = pools.contains(&name);
+        place.is_pool = targets.contains(&name);
         survey.zone.records.extend(place.addresses.iter().map(Ours::record));
         if place.want.is_none() && place.records() == 0 {
             continue;
@@ -105,6 +122,9 @@ pub fn survey(listing: &Listing, wish: &Wish, nodes: &BTreeMap<String, Node>) ->
         } else {
             delegation(&name, &delegated).or_else(|| owner(&others, wish, &place))
         };
+        if place.want.is_some() || reason.is_some() {
+            survey.led_to.extend(place.aliases.iter().map(|alias| alias.data.content()));
+        }
         if let Some(why) = reason {
             survey.zone.foreign.push(name.clone());
             left.push(Left { name, why });
@@ -112,7 +132,7 @@ pub fn survey(listing: &Listing, wish: &Wish, nodes: &BTreeMap<String, Node>) ->
             survey.places.insert(name, place);
         }
     }
-    survey.pools = pool_families(&survey, &wants, listing, wish, nodes);
+    survey.pools = pools(&survey, &wants, listing, wish, nodes);
     left.extend(crowded_out(&mut survey, wish, nodes));
     let is_published = |place: &&Place| matches!(place.want, Some(Want::Addresses(_)));
     let named = survey.places.iter().filter(|(_, place)| is_published(place)).map(|(name, _)| name.clone());
@@ -183,7 +203,7 @@ fn owner(others: &[&Entry], wish: &Wish, place: &Place) -> Option<Reason> {
     let rival = others.iter().find(|entry| matches!(entry.data, Data::Address(_) | Data::Alias(_)));
     if let Some(rival) = rival {
         return Some(match &rival.mark {
-            Some(mark) if mark.starts_with("bouquet/") => Reason::OtherCluster(mark.clone()),
+            Some(mark) if mark.starts_with("bouquet/") => Reason::Marked(mark.clone()),
             _ => Reason::Foreign { kind: rival.data.kind().to_owned(), content: rival.data.content() },
         });
     }
@@ -192,41 +212,41 @@ fn owner(others: &[&Entry], wish: &Wish, place: &Place) -> Option<Reason> {
     Some(Reason::Beside(other.data.kind().to_owned()))
 }
 
-fn pool_families(
+fn pools(
     survey: &Survey,
     wants: &BTreeMap<String, Want>,
     listing: &Listing,
     wish: &Wish,
     nodes: &BTreeMap<String, Node>,
-) -> BTreeMap<String, BTreeSet<Family>> {
-    let targets = wants.values().filter_map(|want| match want {
-        Want::Alias(pool, _) => Some(pool),
+) -> BTreeMap<String, Led> {
+    let wanted = wants.values().filter_map(|want| match want {
+        Want::Alias(pool, _) => Some(pool.clone()),
         Want::Addresses(_) => None,
     });
-    let both = [Family::V4, Family::V6];
-    let families = |pool: &String| {
-        if survey.places.contains_key(pool) {
-            return survey.families(pool);
+    let there = survey.places.values().flat_map(|place| &place.aliases).map(|alias| alias.data.content());
+    let mut pools: BTreeMap<String, Led> = BTreeMap::new();
+    for pool in wanted.chain(there) {
+        let led = Led { families: BTreeSet::new(), is_elsewhere: !wish.holds(&pool) };
+        pools.insert(pool, led);
+    }
+    for entry in listing.entries.iter().filter(|entry| !is_bygone(entry, wish, nodes)) {
+        let Some(led) = pools.get_mut(&entry.name) else { continue };
+        match entry.data {
+            Data::Address(address) => {
+                led.families.insert(if address.is_ipv4() { Family::V4 } else { Family::V6 });
+            }
+            Data::Alias(_) => led.is_elsewhere = true,
+            _ => {}
         }
-        // Somebody else's, here or elsewhere: what it says is theirs to answer for.
-        let here = listing.entries.iter().filter(|entry| entry.name == *pool);
-        let here = here.filter(|entry| !is_bygone(entry, wish, nodes));
-        let said = here.flat_map(|entry| match entry.data {
-            Data::Address(address) => vec![if address.is_ipv4() { Family::V4 } else { Family::V6 }],
-            Data::Alias(_) => both.into(),
-            _ => Vec::new(),
-        });
-        if wish.holds(pool) { said.collect() } else { both.into() }
-    };
-    let targets: BTreeSet<&String> = targets.collect();
-    targets.into_iter().map(|pool| (pool.clone(), families(pool))).collect()
+    }
+    pools
 }
 
-/// Whether a record bears a mark of ours and says what no node has.
+/// Whether a record bears a mark of ours and is nobody's address.
 fn is_bygone(entry: &Entry, wish: &Wish, nodes: &BTreeMap<String, Node>) -> bool {
     let mark = entry.mark.as_deref().map_or(Mark::Foreign, |mark| Mark::read(&wish.cluster, mark));
     let mut held = nodes.values().flat_map(|node| node.addresses.values());
-    matches!(mark, Mark::Node(_)) && !held.any(|address| entry.data == Data::Address(*address))
+    mark == Mark::Alias || matches!(mark, Mark::Node(_)) && !held.any(|address| entry.data == Data::Address(*address))
 }
 
 /// Takes out the hosts for which the zone has no room: those that are there stay, then names go by the alphabet.

@@ -152,10 +152,10 @@ impl Site<'_> {
         // What is being withdrawn at this moment goes by itself, before.
         let stays = self.place.addresses.iter().filter(|ours| !self.orders.goes(ours));
         let delete: Vec<Entry> = stays.map(|ours| ours.entry.clone()).collect();
-        let leads = self.intent.survey.pools.get(pool).filter(|held| !held.is_empty() && held.is_superset(&families));
+        let leads = self.intent.survey.leads(pool, &families);
         match self.place.aliases.split_first() {
             Some((first, [])) if says(first, &draft) && delete.is_empty() => Ok(Change::default()),
-            _ if leads.is_none() => Err(Reason::PoolEmpty(pool.to_owned())),
+            _ if !leads => Err(Reason::PoolEmpty(pool.to_owned())),
             Some((first, rest)) => {
                 let delete = [delete, rest.to_vec()].concat();
                 let replace = if says(first, &draft) { Vec::new() } else { vec![(first.clone(), draft)] };
