@@ -16,6 +16,7 @@ pub struct Eyes {
     targets: BTreeMap<Target, Eye>,
     out: BTreeMap<u64, Out>,
     next: u64,
+    lag_ms: Millis,
 }
 
 struct Eye {
@@ -44,7 +45,7 @@ pub struct Begin {
 impl Eyes {
     /// Sees nothing yet. `anchors`: how many control probes there are.
     pub fn new(policy: Policy, anchors: usize) -> Self {
-        Eyes { policy, trust: Trust::new(anchors), targets: BTreeMap::new(), out: BTreeMap::new(), next: 0 }
+        Eyes { policy, trust: Trust::new(anchors), targets: BTreeMap::new(), out: BTreeMap::new(), next: 0, lag_ms: 0 }
     }
 
     /// What there is to be seen. An address that is new is looked at as if it were a new node's.
@@ -113,6 +114,12 @@ impl Eyes {
     /// What was due ran so late.
     pub fn lag(&mut self, now_ms: Millis, lag_ms: Millis) {
         self.trust.lag(&self.policy, now_ms, lag_ms);
+        self.lag_ms = lag_ms;
+    }
+
+    /// By how much what was due last ran late, in milliseconds.
+    pub fn lag_ms(&self) -> Millis {
+        self.lag_ms
     }
 
     /// Whether it may believe itself.

@@ -20,6 +20,7 @@ pub mod kubernetes;
 pub mod lease;
 pub mod listen;
 pub mod mind;
+pub mod mouth;
 pub mod peer;
 pub mod permit;
 pub mod probe;

@@ -179,13 +179,26 @@ impl Mind {
         }
     }
 
+    /// What an earlier writer has left behind, where nothing is known yet.
+    pub fn recall(&mut self, memory: Memory) {
+        if self.memory.flaps.is_empty() && self.memory.withdrawn.is_empty() {
+            self.memory.flaps = memory.flaps;
+            self.memory.withdrawn = memory.withdrawn;
+        }
+    }
+
     /// What the writer lets the others keep for it.
     pub fn testament(&self, now_ms: Millis) -> Option<Memory> {
         (self.holder.standing(now_ms) != Standing::Mute).then(|| self.memory.clone())
     }
 
-    /// What to do next.
-    pub fn turn(&mut self, now_ms: Millis, at: Timestamp) -> Turn {
+    /// Whether a call that changes the zone is under way.
+    pub fn is_writing(&self) -> bool {
+        self.writing.is_some()
+    }
+
+    /// What to do next. `willing`: whether this vantage would write at all.
+    pub fn turn(&mut self, now_ms: Millis, at: Timestamp, willing: bool) -> Turn {
         let Some(scene) = self.scene.clone() else { return Turn::Wait(now_ms + TURN_MS) };
         self.judge(now_ms, &scene);
         self.news.alerts(at, &self.judgement.alerts, &self.desk.standing());
@@ -194,7 +207,7 @@ impl Mind {
         }
         let plan = self.plan(now_ms, &scene);
         self.left.clone_from(&plan.left);
-        let may_write = self.desk.read_ms().is_some_and(|read_ms| self.holder.may_write(now_ms, read_ms));
+        let may_write = willing && self.desk.read_ms().is_some_and(|read_ms| self.holder.may_write(now_ms, read_ms));
         if may_write {
             self.news.held(at, &self.judgement.decisions);
             self.desk.want(&plan);

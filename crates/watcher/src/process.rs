@@ -8,47 +8,43 @@
 //!
 //! All loops share one mind behind a lock that is never held across a wait.
 
+mod announce;
 mod ears;
 mod hand;
 mod look;
+mod stand;
+
+pub use announce::Announcer;
 
 use crate::face::{Counters, Health};
 use crate::mind::Mind;
-use crate::permit::{Ask, Reply};
+use crate::peer::Told;
+use crate::permit::{Ask, Release, Reply};
 use crate::probe::Canary;
 use crate::scene::{Sight, VantagePod};
 use crate::status::{Happening, Status};
 use crate::zone::Provider;
 use async_trait::async_trait;
-use detect::{Memory, Millis, Policy, Report, Vantage};
+use detect::{Millis, Policy};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, watch};
 use wire::{Line, SharedWire, Target, Time};
 
-/// How one vantage reaches the others.
+/// Between two looks whether the last call has ended.
+const RETIRE_LOOK: std::time::Duration = std::time::Duration::from_millis(20);
+
+/// How one vantage reaches the others. None of it takes longer than a second; `None` where nobody answers.
 #[async_trait]
 pub trait Mouth: Send + Sync {
-    /// Tells a peer what this vantage sees; whether it was heard. At most a second.
-    async fn tell(&self, pod: &str, peer: &VantagePod, word: &Word) -> bool;
+    /// Tells a peer what this vantage sees, and hears what that one does.
+    async fn tell(&self, peer: &VantagePod, told: &Told) -> Option<Told>;
 
-    /// Asks a peer for a permit; `None` if it does not answer within a second.
-    async fn ask(&self, pod: &str, peer: &VantagePod, ask: &Ask) -> Option<Reply>;
-}
+    /// Asks a peer for a permit.
+    async fn ask(&self, peer: &VantagePod, ask: &Ask) -> Option<Reply>;
 
-/// What a vantage tells the others, in its own clock.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Word {
-    /// The present in that clock.
-    pub now_ms: Millis,
-    /// Who it is.
-    pub vantage: Vantage,
-    /// Whether it trusts itself.
-    pub trusted: bool,
-    /// What it sees.
-    pub reports: Vec<Report>,
-    /// What the writer lets the others keep for it.
-    pub memory: Option<Memory>,
+    /// Gives a permit back.
+    async fn release(&self, peer: &VantagePod, release: &Release) -> Option<()>;
 }
 
 /// What a process is made of.
@@ -74,7 +70,7 @@ pub struct Parts {
     /// The cluster.
     pub sight: watch::Receiver<Sight>,
     /// What is counted.
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
     /// Whether it lives, and is ready.
     pub health: Health,
     /// `default` or `fast`, and `cloudflare` or `rfc2136`, as they are shown.
@@ -86,7 +82,12 @@ pub struct Process {
     parts: Parts,
     time: Time,
     mind: Mutex<Mind>,
+    /// Something may have to be done.
     woken: watch::Sender<()>,
+    /// Something has to be told to the others.
+    moved: watch::Sender<()>,
+    /// Nothing more is to be written.
+    stopping: watch::Sender<bool>,
     status: watch::Sender<Arc<Status>>,
     news: mpsc::Sender<Happening>,
 }
@@ -103,6 +104,8 @@ impl Process {
             time,
             mind: Mutex::new(mind),
             woken: watch::Sender::new(()),
+            moved: watch::Sender::new(()),
+            stopping: watch::Sender::new(false),
             status: watch::Sender::new(status),
             news,
         };
@@ -139,6 +142,30 @@ impl Process {
     /// Something has happened that may change what is to be done.
     pub fn wake(&self) {
         self.woken.send_replace(());
+    }
+
+    /// Something has happened that the others should know of at once, and that may change what is to be done.
+    pub(crate) fn stir(&self) {
+        self.moved.send_replace(());
+        self.wake();
+    }
+
+    /// Writes nothing more once a call that is under way has ended, and gives the permit back.
+    pub async fn retire(&self) {
+        self.stopping.send_replace(true);
+        let limit = std::time::Duration::from_millis(self.parts.call_ms);
+        let idle = async {
+            while self.with(|mind| mind.is_writing()) {
+                self.time.sleep(RETIRE_LOOK).await;
+            }
+        };
+        if self.time.within(limit, idle).await.is_err() {
+            return;
+        }
+        let release = self.with(|mind| mind.holder.release());
+        self.with(|mind| mind.granter.release(&release));
+        let peers = self.peers();
+        futures::future::join_all(peers.values().map(|peer| self.parts.mouth.release(peer, &release))).await;
     }
 
     async fn sleep_until(&self, until_ms: Millis) {

@@ -105,7 +105,7 @@ pub struct Start {
     /// The cluster.
     pub sight: watch::Receiver<Sight>,
     /// What is counted.
-    pub counters: Counters,
+    pub counters: Arc<Counters>,
     /// Whether it lives.
     pub health: Health,
 }

@@ -1,9 +1,9 @@
 //! What vantages say to each other: reports, and asks for permits.
 
-use super::{Process, Word};
+use super::Process;
 use crate::mind::Heard;
-use crate::permit::{Ask, Reply};
-use detect::{Flaps, Memory, Millis};
+use crate::peer::{Ears, Recollection, Told};
+use crate::permit::{Ask, Release, Reply};
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -15,41 +15,44 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// And not more often than this, however much happens.
 const TELL_GAP: Duration = Duration::from_millis(50);
 
-impl Process {
-    /// What this vantage has to say now.
-    pub fn word(&self) -> Word {
+impl Ears for Process {
+    fn told(&self, told: Told) -> Told {
         let now_ms = self.now_ms();
-        self.with(|mind| {
-            let vantage = mind.vantage();
-            let reports = mind.eyes.reports(now_ms, &vantage);
-            Word { now_ms, trusted: mind.eyes.trusts_itself(now_ms), reports, memory: mind.testament(now_ms), vantage }
-        })
-    }
-
-    /// A peer has said this.
-    pub fn told(&self, pod: &str, word: Word) {
-        let now_ms = self.now_ms();
-        // Clocks have nothing in common but their pace: what counts is how long ago.
-        let own = |then_ms: Millis| now_ms.saturating_sub(word.now_ms.saturating_sub(then_ms));
-        let reports = word.reports.into_iter().map(|mut report| {
-            (report.since_ms, report.probed_ms) = (own(report.since_ms), own(report.probed_ms));
-            report
-        });
-        let heard = Heard { at_ms: now_ms, vantage: word.vantage, trusted: word.trusted, reports: reports.collect() };
-        let memory = word.memory.map(|memory| in_clock(memory, own));
-        self.with(|mind| mind.told(pod, heard, memory));
+        let reports = told.reports(now_ms);
+        let trusted = told.sights.iter().all(|sight| sight.trusted);
+        let heard = Heard { at_ms: now_ms, vantage: told.vantage, trusted, reports };
+        let memory = told.memory.map(|memory| memory.memory(now_ms));
+        self.with(|mind| mind.told(&told.pod, heard, memory));
         self.wake();
+        self.word()
     }
 
-    /// A peer asks for a permit.
-    pub fn asked(&self, ask: &Ask) -> Reply {
+    fn asked(&self, ask: &Ask) -> Reply {
         let now_ms = self.now_ms();
         self.with(|mind| mind.granter.ask(now_ms, ask))
     }
 
+    fn released(&self, release: &Release) {
+        self.with(|mind| mind.granter.release(release));
+    }
+}
+
+impl Process {
+    /// What this vantage has to say now.
+    fn word(&self) -> Told {
+        let now_ms = self.now_ms();
+        self.with(|mind| {
+            let vantage = mind.vantage();
+            let reports = mind.eyes.reports(now_ms, &vantage);
+            let memory = mind.testament(now_ms).map(|memory| Recollection::of(&memory, now_ms));
+            let (pod, lag_ms) = (mind.me.pod.clone(), mind.eyes.lag_ms());
+            Told { vantage, pod, sights: Told::sights(&reports, now_ms), lag_ms, memory }
+        })
+    }
+
     /// Each peer is told by itself: who does not answer holds up nobody else.
     pub(super) async fn tell(&self) {
-        let mut woken = self.woken.subscribe();
+        let mut moved = self.moved.subscribe();
         let mut out = FuturesUnordered::new();
         let mut busy: BTreeMap<String, bool> = BTreeMap::new();
         loop {
@@ -62,8 +65,8 @@ impl Process {
                 busy.insert(pod.clone(), false);
                 let word = word.clone();
                 out.push(async move {
-                    tokio::join!(self.parts.mouth.tell(&pod, &peer, &word), self.time.sleep(TELL_GAP));
-                    pod
+                    let (answer, ()) = tokio::join!(self.parts.mouth.tell(&peer, &word), self.time.sleep(TELL_GAP));
+                    (pod, answer)
                 });
             }
             let next = self.time.sleep(TELL_EVERY);
@@ -71,12 +74,15 @@ impl Process {
             loop {
                 tokio::select! {
                     biased;
-                    Some(pod) = out.next() => {
+                    Some((pod, answer)) = out.next() => {
+                        if let Some(answer) = answer {
+                            self.told(answer);
+                        }
                         if busy.remove(&pod) == Some(true) {
                             break;
                         }
                     }
-                    Ok(()) = woken.changed() => break,
+                    Ok(()) = moved.changed() => break,
                     () = &mut next => break,
                 }
             }
@@ -92,7 +98,7 @@ impl Process {
                 let ask = Arc::new(ask);
                 for (pod, peer) in self.peers().into_iter().filter(|(pod, _)| members.contains(pod)) {
                     let ask = ask.clone();
-                    out.push(async move { (self.parts.mouth.ask(&pod, &peer, &ask).await, pod) });
+                    out.push(async move { (self.parts.mouth.ask(&peer, &ask).await, pod) });
                 }
             }
             let mut next = pin!(self.time.sleep(every));
@@ -116,7 +122,7 @@ impl Process {
         let now_ms = self.now_ms();
         self.with(|mind| {
             let own = mind.me.pod.clone();
-            if !mind.granter.may_stand(now_ms, &own) {
+            if *self.stopping.borrow() || !mind.granter.may_stand(now_ms, &own) {
                 return None;
             }
             let ask = mind.holder.ask(now_ms);
@@ -124,14 +130,5 @@ impl Process {
             mind.holder.heard(now_ms, &own, &reply);
             Some((ask, mind.holder.roll().members.clone()))
         })
-    }
-}
-
-fn in_clock(memory: Memory, own: impl Fn(Millis) -> Millis) -> Memory {
-    let flaps = |flaps: Flaps| Flaps { last_ms: own(flaps.last_ms), ..flaps };
-    Memory {
-        flaps: memory.flaps.into_iter().map(|(target, at)| (target, flaps(at))).collect(),
-        withdrawn: memory.withdrawn.into_iter().map(|(at_ms, node)| (own(at_ms), node)).collect(),
-        verdicts: memory.verdicts.into_iter().map(|(target, (verdict, ms))| (target, (verdict, own(ms)))).collect(),
     }
 }

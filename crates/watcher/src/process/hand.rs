@@ -14,7 +14,8 @@ impl Process {
         loop {
             woken.mark_unchanged();
             let (now_ms, at) = (self.now_ms(), self.time.now());
-            let turn = self.with(|mind| mind.turn(now_ms, at));
+            let may_write = !*self.stopping.borrow();
+            let turn = self.with(|mind| mind.turn(now_ms, at, may_write));
             self.parts.health.turned();
             self.show();
             match turn {
@@ -36,7 +37,7 @@ impl Process {
                 }
                 Turn::Write(change) => {
                     // The others keep what this one is about to do.
-                    self.wake();
+                    self.moved.send_replace(());
                     let limit = Duration::from_millis(self.parts.call_ms);
                     let answer = self.time.within(limit, self.parts.provider.write(&self.parts.line, &change)).await;
                     let answer = answer.unwrap_or_else(|late| Err(Trouble::Lost(late.to_string())));

@@ -43,7 +43,7 @@ impl Process {
                             self.parts.health.probed();
                         }
                         if turned || outcome != detect::Outcome::Pass {
-                            self.wake();
+                            self.stir();
                         }
                     }
                 }

@@ -11,10 +11,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use watcher::face::{Counters, Health};
+use watcher::face::Health;
 use watcher::mind::Me;
-use watcher::permit::{Ask, Reply, Roll};
-use watcher::process::{Mouth, Process, Word};
+use watcher::peer::{Ears, Told};
+use watcher::permit::{Ask, Release, Reply, Roll};
+use watcher::process::{Mouth, Process};
 use watcher::scene::{Scene, Sight, VantagePod};
 use watcher::start::Start;
 use watcher::zone::{Change, Data, Entry, Keeper, Provider, Trouble};
@@ -177,7 +178,7 @@ impl World {
             provider: Arc::new(at.clone()),
             mouth: Arc::new(at.clone()),
             sight: self.sight.subscribe(),
-            counters: Counters::default(),
+            counters: Arc::default(),
             health: Health::new(self.time.clone()),
         };
         let (process, _) = start.process();
@@ -391,18 +392,21 @@ impl Wire for At {
 
 #[async_trait]
 impl Mouth for At {
-    async fn tell(&self, to: &str, peer: &VantagePod, word: &Word) -> bool {
-        let Some(process) = self.peer(peer).await else { return false };
-        let _ = to;
-        process.told(&pod(self.node), word.clone());
-        true
+    async fn tell(&self, peer: &VantagePod, told: &Told) -> Option<Told> {
+        let answer = self.peer(peer).await?.told(told.clone());
+        self.nap(5, 40, "answer").await;
+        Some(answer)
     }
 
-    async fn ask(&self, _: &str, peer: &VantagePod, ask: &Ask) -> Option<Reply> {
-        let process = self.peer(peer).await?;
-        let reply = process.asked(ask);
+    async fn ask(&self, peer: &VantagePod, ask: &Ask) -> Option<Reply> {
+        let reply = self.peer(peer).await?.asked(ask);
         self.nap(5, 40, "reply").await;
         Some(reply)
+    }
+
+    async fn release(&self, peer: &VantagePod, release: &Release) -> Option<()> {
+        self.peer(peer).await?.released(release);
+        Some(())
     }
 }
 
@@ -510,4 +514,3 @@ impl At {
         Ok(())
     }
 }
-

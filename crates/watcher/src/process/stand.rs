@@ -1,0 +1,95 @@
+//! The Lease's loop: standing for it, keeping it, and keeping its roll.
+
+use super::Process;
+use crate::lease::{Candidacy, LeaseApi, LeaseTimes, LeaseTrouble};
+use crate::permit::{Change, Roll};
+use detect::Millis;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Who was heard within this is alive.
+const ALIVE_MS: Millis = 3_000;
+
+impl Process {
+    /// Stands for the Lease, and keeps it while it is ours; ends, the Lease given back, once the process retires.
+    pub async fn stand(&self, api: &LeaseApi, times: LeaseTimes) {
+        let own = self.with(|mind| mind.me.pod.clone());
+        let mut candidacy = Candidacy::new(&own, times);
+        let mut alone_since_ms = None;
+        let mut stopping = self.stopping.subscribe();
+        while !*stopping.borrow_and_update() {
+            let change = self.change(&candidacy, &own, &mut alone_since_ms);
+            let aside = self.stands_aside(&own);
+            match api.turn(&mut candidacy, aside, change.as_ref()).await {
+                Ok(written) => self.learn(&candidacy, &own, written),
+                Err(LeaseTrouble::Conflict) => self.learn(&candidacy, &own, false),
+                Err(trouble) => tracing::debug!(%trouble, "the Lease"),
+            }
+            self.wake();
+            tokio::select! {
+                biased;
+                _ = stopping.changed() => {}
+                () = self.time.sleep(Duration::from_millis(times.retry_ms)) => {}
+            }
+        }
+        let now_ms = self.now_ms();
+        self.with(|mind| mind.holder.lost_lease(now_ms));
+        if let Err(trouble) = api.release(&mut candidacy).await {
+            tracing::debug!(%trouble, "the Lease is not given back");
+        }
+    }
+
+    /// Another has what it granted, or is better placed.
+    fn stands_aside(&self, own: &str) -> bool {
+        let now_ms = self.now_ms();
+        self.with(|mind| {
+            let granted = mind.granter.granted_to(now_ms).is_some_and(|to| to.name != own);
+            let candidate = mind.granter.candidate(now_ms).is_some_and(|name| name != own);
+            granted || candidate
+        })
+    }
+
+    fn learn(&self, candidacy: &Candidacy, own: &str, written: bool) {
+        let now_ms = self.now_ms();
+        let Some(roll) = candidacy.roll() else { return };
+        self.with(|mind| {
+            mind.granter.read(now_ms, candidacy.holder(), roll);
+            mind.holder.learn(now_ms, roll);
+            match candidacy.held_until() {
+                Some(until_ms) if written => mind.holder.renewed(now_ms, until_ms, roll),
+                None if candidacy.holder() != Some(own) => mind.holder.lost_lease(now_ms),
+                _ => {}
+            }
+        });
+    }
+
+    /// How the roll shall change, if the Lease is ours: who lives joins, who is no more leaves, one at a time.
+    fn change(&self, candidacy: &Candidacy, own: &str, alone_since_ms: &mut Option<Millis>) -> Option<Roll> {
+        let (now_ms, roll) = (self.now_ms(), candidacy.roll()?);
+        candidacy.held_until().filter(|until_ms| now_ms < *until_ms)?;
+        self.with(|mind| {
+            let scene = mind.scene.clone()?;
+            let heard = |pod: &String| {
+                let heard = mind.heard.get(pod);
+                pod == own || heard.is_some_and(|heard| now_ms.saturating_sub(heard.at_ms) < ALIVE_MS)
+            };
+            let comes =
+                scene.vantages.iter().find(|(pod, at)| !roll.members.contains(*pod) && !at.terminating && heard(pod));
+            let left: BTreeSet<String> =
+                roll.members.iter().filter(|member| scene.vantages.contains_key(*member)).cloned().collect();
+            let goes = roll.members.iter().find(|member| !left.contains(*member));
+            if goes.is_none() {
+                *alone_since_ms = None;
+            }
+            let since_ms = *alone_since_ms.get_or_insert(now_ms);
+            if let Some((pod, _)) = comes {
+                return mind.holder.change(now_ms, &Change::Add(pod.clone())).ok();
+            }
+            let removed = goes.map(|member| mind.holder.change(now_ms, &Change::Remove(member.clone())));
+            match removed? {
+                Ok(roll) => Some(roll),
+                Err(_) => mind.holder.change(now_ms, &Change::Bury { left, seen_ms: now_ms - since_ms }).ok(),
+            }
+        })
+    }
+}
