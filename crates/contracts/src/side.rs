@@ -43,7 +43,7 @@ impl Side {
         Side { name: "kube-apiserver", clients, compact: Box::new(move || plane.compact()) }
     }
 
-    /// For programs that bring their own questions.
+    /// The client of one of [`USERS`].
     pub fn client(&self, user: &str) -> &kube::Client {
         &self.clients[user]
     }

@@ -198,7 +198,8 @@ impl Candidacy {
         let (view, _) = self.seen.as_ref().filter(|(view, _)| view.holder.as_ref() == Some(&self.own))?;
         let mut object = view.object.clone();
         let spec = object.spec.get_or_insert_default();
-        spec.holder_identity = Some(String::new());
+        // The API server refuses an empty name; client-go leaves it out too.
+        spec.holder_identity = None;
         spec.lease_duration_seconds = Some(1);
         spec.renew_time = Some(MicroTime(wall));
         Some(object)
