@@ -122,7 +122,7 @@ on_both!(
 
 async fn a_zone_is_made_and_kept_and_nobody_elses_record_is_touched(bench: &mut Bench) {
     let before = bench.foreign().await;
-    bench.hand.settle(3_000).await;
+    bench.hand.rest().await;
     assert_eq!(bench.pool().await, ["203.0.113.1 60", "203.0.113.2 60"]);
     let alias = format!("lb.{ZONE} 60");
     assert_eq!(bench.shown("blog", Type::Cname).await, [alias.clone()]);
@@ -132,15 +132,17 @@ async fn a_zone_is_made_and_kept_and_nobody_elses_record_is_touched(bench: &mut 
     assert_eq!(left, ["rose", "soil", "web"], "{:?}", bench.hand.left);
     assert!(bench.hand.left.iter().any(|left| left.why == Reason::Beside("TXT".into())));
     bench.hand.serve("lily", false);
-    bench.hand.settle(1_500).await;
+    bench.hand.rest().await;
     assert_eq!(bench.pool().await, ["203.0.113.1 60"]);
     assert_eq!(bench.shown("_bouquet.lb", Type::Txt).await, ["bouquet/blumen/rose 203.0.113.1 60"]);
     bench.hand.serve("rose", false);
-    bench.hand.settle(1_500).await;
+    bench.hand.rest().await;
     assert_eq!(bench.pool().await, ["203.0.113.1 60"], "the last one stays");
     bench.hand.serve("lily", true);
     bench.hand.wish.hosts.retain(|name, _| !name.starts_with("blog"));
-    bench.hand.settle(4_000).await;
+    bench.hand.rest().await;
+    bench.hand.desk.look(bench.hand.now_ms(), true);
+    bench.hand.rest().await;
     assert_eq!(bench.pool().await, ["203.0.113.2 60"]);
     assert_eq!(bench.shown("blog", Type::Cname).await, Vec::<String>::new());
     assert_eq!(bench.shown("_bouquet.blog", Type::Txt).await, Vec::<String>::new());
@@ -148,19 +150,19 @@ async fn a_zone_is_made_and_kept_and_nobody_elses_record_is_touched(bench: &mut 
 }
 
 async fn names_are_asked_for_where_the_zone_is_given_to_nobody(bench: &mut Bench) {
-    bench.hand.settle(3_000).await;
+    bench.hand.rest().await;
     assert_eq!(bench.pool().await, ["203.0.113.1 60", "203.0.113.2 60"]);
     assert_eq!(bench.shown("blog", Type::Cname).await, [format!("lb.{ZONE} 60")]);
     assert_eq!(bench.hand.left.len(), 1, "{:?}", bench.hand.left);
     let asked = bench.hand.calls("rfc2136 QUERY");
     assert!(bench.server.kind == Kind::Knot || asked > 2, "BIND lets nobody else have the zone");
     bench.hand.serve("lily", false);
-    bench.hand.settle(1_500).await;
+    bench.hand.rest().await;
     assert_eq!(bench.pool().await, ["203.0.113.1 60"]);
 }
 
 async fn a_record_that_somebody_else_made_the_last_one_stays(bench: &mut Bench) {
-    bench.hand.settle(2_000).await;
+    bench.hand.rest().await;
     bench.hand.serve("lily", false);
     bench.hand.step_until_write().await;
     // Between our reading and our writing a person removes rose.
@@ -168,12 +170,12 @@ async fn a_record_that_somebody_else_made_the_last_one_stays(bench: &mut Bench) 
     let answer = bench.hand.write_due().await;
     assert!(matches!(answer, Err(Trouble::Moved(_))), "{answer:?}");
     assert_eq!(bench.pool().await, ["203.0.113.2 60"], "lily is the last now");
-    bench.hand.settle(3_000).await;
+    bench.hand.rest().await;
     assert_eq!(bench.pool().await, ["203.0.113.1 60"], "rose came back first, then lily went");
 }
 
 async fn what_was_turned_is_turned_back(bench: &mut Bench) {
-    bench.hand.settle(3_000).await;
+    bench.hand.rest().await;
     let name = format!("blog.{ZONE}");
     let elsewhere = Data::alias("elsewhere.example.org").unwrap();
     bench
@@ -183,7 +185,7 @@ async fn what_was_turned_is_turned_back(bench: &mut Bench) {
         ])
         .await;
     bench.hand.desk.look(bench.hand.now_ms(), true);
-    bench.hand.settle(1_500).await;
+    bench.hand.rest().await;
     assert_eq!(bench.shown("blog", Type::Cname).await, ["elsewhere.example.org 60"], "it bears no mark any more");
     let said = Reason::Foreign { kind: "CNAME".into(), content: "elsewhere.example.org".into() };
     assert_eq!(bench.hand.left.iter().map(|left| &left.why).collect::<Vec<_>>(), [&said]);
@@ -191,7 +193,7 @@ async fn what_was_turned_is_turned_back(bench: &mut Bench) {
         .by_hand(vec![Change::Remove(name, elsewhere), Change::Add(Row { ttl_s: 600, ..address("lb", "203.0.113.1") })])
         .await;
     bench.hand.desk.look(bench.hand.now_ms(), true);
-    bench.hand.settle(3_000).await;
+    bench.hand.rest().await;
     assert_eq!(bench.pool().await, ["203.0.113.1 60", "203.0.113.2 60"], "the TTL is ours again");
     assert_eq!(bench.shown("blog", Type::Cname).await, [format!("lb.{ZONE} 60")]);
 }
@@ -208,6 +210,6 @@ async fn a_whole_zone_comes_in_many_messages(bench: &mut Bench) {
     assert_eq!(rows.iter().filter(|row| row.name.starts_with("many")).count(), 1_200, "over 240 KB");
     assert_eq!(rows.iter().filter(|row| row.name == format!("big.{ZONE}")).count(), BIG);
     assert_eq!(rows.iter().filter(|row| row.data.kind() == Some(Type::Soa)).count(), 1);
-    bench.hand.settle(2_000).await;
+    bench.hand.rest().await;
     assert_eq!(bench.pool().await.len(), 2);
 }
