@@ -148,7 +148,7 @@ async fn a_block_of_five_minutes_is_waited_out_and_what_is_wanted_then_is_done()
     bench.hand.serve("lily", true);
     bench.hand.serve("rose", false);
     bench.hand.settle(60_000).await;
-    assert_eq!(bench.pool(), ["lb.example.com A 203.0.113.1"], "the newest wish alone");
+    assert_eq!(bench.pool(), ["lb.example.com A 203.0.113.2"], "the newest wish alone");
 }
 
 #[tokio::test(start_paused = true)]

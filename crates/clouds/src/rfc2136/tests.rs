@@ -3,10 +3,13 @@
 use super::exchange::{Signed, encoded, read};
 use super::message::{Row, question, update};
 use super::names::{Seen, beside};
+use super::transfer::Flow;
 use super::*;
 use crate::AddressRecord;
-use hickory_proto::op::{Message, ResponseCode};
+use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
+use hickory_proto::rr::rdata::TXT;
 use hickory_proto::rr::rdata::tsig::{TSIG, TsigError, make_tsig_record, message_tbs};
+use hickory_proto::rr::{Name, RData, Record};
 use proptest::prelude::*;
 use wire::Secret;
 
@@ -204,4 +207,56 @@ fn heard_well() -> Vec<u8> {
             hickory_proto::rr::RData::A(hickory_proto::rr::rdata::A::new(192, 0, 2, 1)),
         ));
     })
+}
+
+/// A zone in three messages, as a server signs them: `signed` says which; the last byte of the second may be turned.
+fn transferred(signed: [bool; 3], turned: bool) -> Result<Vec<Row>, Why> {
+    let key = key("c2VjcmV0");
+    let question = question("flowers.test", Kind::Transfer).unwrap();
+    let mut flow = Flow::new(&question, Some(&key), NOW_S).unwrap();
+    let (mut mac, mut unsigned) = (Message::from_vec(&flow.request).unwrap().signature.unwrap().data.mac, Vec::new());
+    let soa = hickory_proto::rr::rdata::SOA::new(Name::root(), Name::root(), 1, 2, 3, 4, 5);
+    let apex = Name::from_ascii("flowers.test.").unwrap();
+    let start = Record::from_rdata(apex.clone(), 60, RData::SOA(soa));
+    let leaf = |text: &str| Record::from_rdata(apex.clone(), 60, RData::TXT(TXT::new(vec![text.to_owned()])));
+    let messages = [vec![start.clone(), leaf("a")], vec![leaf("b"), leaf("c")], vec![start]];
+    for (at, (records, is_signed)) in messages.into_iter().zip(signed).enumerate() {
+        let mut message = Message::new(question.id, MessageType::Response, OpCode::Query);
+        message.answers = records;
+        let mut bytes = message.to_vec().unwrap();
+        if is_signed {
+            let tsig = TSIG::new(key.algorithm.tsig(), NOW_S, 300, Vec::new(), message.id, None, Vec::new());
+            let own = if at == 0 {
+                message_tbs(&message, &tsig, &key.name).unwrap()
+            } else {
+                // Time and fudge alone follow the later ones: RFC 8945 §5.3.1.
+                [bytes, NOW_S.to_be_bytes()[2..].to_vec(), 300_u16.to_be_bytes().to_vec()].concat()
+            };
+            let length = u16::try_from(mac.len()).unwrap().to_be_bytes();
+            let covered = [&length[..], &mac, &std::mem::take(&mut unsigned), &own].concat();
+            mac = key.algorithm.tsig().mac_data(&key.bytes().unwrap(), &covered).unwrap();
+            message.set_signature(Box::new(make_tsig_record(key.name.clone(), tsig.set_mac(mac.clone()))));
+            bytes = message.to_vec().unwrap();
+        } else {
+            unsigned.extend_from_slice(&bytes);
+            if turned {
+                *bytes.last_mut().unwrap() ^= 1;
+            }
+        }
+        match flow.take(&bytes) {
+            Ok(false) => {}
+            Ok(true) => return Ok(flow.rows),
+            Err(error) => return Err(error.why),
+        }
+    }
+    panic!("it does not end")
+}
+
+#[test]
+fn each_signature_of_a_transfer_is_over_all_since_the_one_before() {
+    assert_eq!(transferred([true, true, true], false).unwrap().len(), 4);
+    assert_eq!(transferred([true, false, true], false).unwrap().len(), 4);
+    for (signed, turned) in [([true, false, true], true), ([false, true, true], false), ([true, true, false], false)] {
+        assert_eq!(transferred(signed, turned), Err(Why::Garbled), "{signed:?} {turned}");
+    }
 }

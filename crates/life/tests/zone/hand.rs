@@ -86,6 +86,17 @@ impl Hand {
         }
     }
 
+    /// Works until there is nothing to do for a while: for servers whose clock is everybody's.
+    pub async fn rest(&mut self) {
+        loop {
+            let now_ms = self.now_ms();
+            match self.desk.clone().next(now_ms) {
+                Act::Wait(until_ms) if until_ms > now_ms + 5_000 => return,
+                _ => self.step(now_ms + 5_000, true).await,
+            }
+        }
+    }
+
     /// Works until something is to be written, and writes it with the next step.
     pub async fn step_until_write(&mut self) {
         while self.due.is_none() {

@@ -20,8 +20,12 @@ const RELIST_MS: Millis = 60_000;
 const DEBOUNCE_MS: Millis = 1_000;
 /// The longest wait after trouble, and the pace of readings while we are forbidden to write.
 const BACKOFF_MOST_MS: Millis = 60_000;
-/// For how long a call without an answer may still take effect, and a list may show what was deleted.
-const LATE_MS: Millis = 10 * 60_000;
+/// For how long a list may still show what was deleted.
+const LAG_MS: Millis = 10 * 60_000;
+/// For how long a call that was given up may still take effect.
+const DOUBT_MS: Millis = 2 * 60_000;
+/// The shortest block, for those who say "wait" and mean no time at all.
+const BLOCK_LEAST_MS: Millis = 1_000;
 /// After this a name that the provider refused is tried again: somebody may have mended what was wrong.
 const ASIDE_MS: Millis = 10 * 60_000;
 
@@ -259,7 +263,7 @@ impl Desk {
         self.failures = self.failures.saturating_add(1);
         self.rest_until_ms = match &trouble {
             Trouble::Throttled { wait_ms, .. } => {
-                self.blocked_until_ms = now_ms.saturating_add(*wait_ms);
+                self.blocked_until_ms = now_ms.saturating_add((*wait_ms).max(BLOCK_LEAST_MS));
                 self.blocked_until_ms
             }
             Trouble::Forbidden(said) => {
@@ -288,8 +292,8 @@ impl Desk {
         let recent = |at_ms: Millis, most_ms: Millis| now_ms.saturating_sub(at_ms) < most_ms;
         self.calls.retain(|at_ms| recent(*at_ms, WINDOW_MS));
         self.cleared.retain(|(at_ms, _)| recent(*at_ms, WINDOW_MS));
-        self.deleted.retain(|_, at_ms| recent(*at_ms, LATE_MS));
-        self.doubtful.retain(|_, at_ms| recent(*at_ms, LATE_MS));
+        self.deleted.retain(|_, at_ms| recent(*at_ms, LAG_MS));
+        self.doubtful.retain(|_, at_ms| recent(*at_ms, DOUBT_MS));
         self.aside.retain(|_, (_, at_ms)| recent(*at_ms, ASIDE_MS));
         self.full_at = self.full_at.filter(|(_, at_ms)| recent(*at_ms, ASIDE_MS));
     }

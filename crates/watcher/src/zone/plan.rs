@@ -192,8 +192,12 @@ fn cleared(intent: &Intent<'_>, orders: &Orders, left: &mut Vec<Left>) -> Vec<Ch
     let most = (ours >= CAPPED_FROM).then(|| policy.deletions_most(ours).unwrap_or(ours).max(1));
     let mut changes = Vec::new();
     for (name, place) in survey.places.iter().filter(|(_, place)| place.want.is_none()) {
-        let addresses = place.addresses.iter().filter(|ours| !orders.goes(ours)).map(|ours| &ours.entry);
+        let known = place.addresses.iter().filter(|ours| ours.is_known() && !orders.goes(ours));
+        let addresses = known.map(|ours| &ours.entry);
         let delete: Vec<Entry> = addresses.chain(&place.aliases).cloned().collect();
+        if delete.is_empty() {
+            continue;
+        }
         // A single name may have more records than the cap: then it goes alone.
         let fits = most.is_none_or(|most| spent == 0 || spent + delete.len() <= most);
         let why = if let Some(said) = standing.refused.get(&(Purpose::Clear, name.clone())) {

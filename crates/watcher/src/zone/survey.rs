@@ -55,6 +55,8 @@ pub(super) struct Ours {
     pub node: String,
     /// Whether it is that node's address now.
     pub is_current: bool,
+    /// Whether it once was.
+    pub is_former: bool,
 }
 
 impl Survey {
@@ -160,7 +162,9 @@ fn stands<'a>(listing: &'a Listing, wish: &Wish, nodes: &BTreeMap<String, Node>)
                 let known = entry.mark.as_ref().and_then(|mark| by_mark.get(mark));
                 let node = known.map_or(marked, |node| (*node).to_owned());
                 let is_current = nodes.get(&node).is_some_and(|node| node.addresses.values().any(|own| own == address));
-                stand.place.addresses.push(Ours { entry: entry.clone(), address: *address, node, is_current });
+                let is_former = !is_current && wish.former.contains(&(node.clone(), *address));
+                let entry = entry.clone();
+                stand.place.addresses.push(Ours { entry, address: *address, node, is_current, is_former });
             }
             (Mark::Alias, Data::Alias(_)) => stand.place.aliases.push(entry.clone()),
             _ => stand.others.push(entry),
@@ -284,6 +288,11 @@ fn crowded_out(survey: &mut Survey, wish: &Wish, nodes: &BTreeMap<String, Node>)
 }
 
 impl Ours {
+    /// Whether it is ours to remove: a mark alone is not enough, as people edit records and leave marks.
+    pub(super) fn is_known(&self) -> bool {
+        self.is_current || self.is_former
+    }
+
     pub(super) fn record(&self) -> Record {
         Record {
             id: self.entry.id.clone(),

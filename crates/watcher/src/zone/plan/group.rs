@@ -129,12 +129,11 @@ impl Site<'_> {
         if self.place.addresses.iter().filter(stays).any(|other| twin(&other)) {
             return true;
         }
-        let is_former = self.intent.wish.former.contains(&(ours.node.clone(), ours.address)) && !ours.is_current;
         let doubtful = &self.intent.standing.doubtful;
         let follows = |draft: &Draft| family(&draft.data) == Some(ours.record().family());
         let followed = self.place.addresses.iter().filter(stays).any(|other| !doubtful.contains(&other.entry.id))
             || group.create.iter().any(follows);
-        is_former && followed
+        ours.is_former && followed
     }
 
     /// A name that leads to a pool: the alias in the place of whatever of ours is there.
@@ -153,6 +152,10 @@ impl Site<'_> {
         let stays = self.place.addresses.iter().filter(|ours| !self.orders.goes(ours));
         let delete: Vec<Entry> = stays.map(|ours| ours.entry.clone()).collect();
         let leads = self.intent.survey.leads(pool, &families);
+        if let Some(strange) = self.place.addresses.iter().find(|ours| !ours.is_known()) {
+            let data = &strange.entry.data;
+            return Err(Reason::Foreign { kind: data.kind().to_owned(), content: data.content() });
+        }
         match self.place.aliases.split_first() {
             Some((first, [])) if says(first, &draft) && delete.is_empty() => Ok(Change::default()),
             _ if !leads => Err(Reason::PoolEmpty(pool.to_owned())),
