@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A case states what it expects, and everything that is answered is compared besides. Where the two differ, the real
-//! thing is right. This crate is made of tests only; it never ships, and knows nothing of bouquet but the greenhouse.
+//! thing is right. This crate is made of tests only; it never ships, and knows nothing of bouquet but the greenhouse; its
+//! tests lend both sides to the watcher, for what that writes into Kubernetes.
 
 #![allow(
     clippy::unwrap_used,
