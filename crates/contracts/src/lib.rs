@@ -8,8 +8,8 @@
 //! ```
 //!
 //! A case states what it expects, and everything that is answered is compared besides. Where the two differ, the real
-//! thing is right. This crate is made of tests only; it never ships, and knows nothing of bouquet but the greenhouse; two
-//! of its programs also know the watcher, whose informers they put before both.
+//! thing is right. This crate is made of tests only; it never ships, and knows nothing of bouquet but the greenhouse; its
+//! tests lend both sides to the watcher, for what that reads and writes in Kubernetes.
 
 #![allow(
     clippy::unwrap_used,

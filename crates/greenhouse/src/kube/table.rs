@@ -18,7 +18,7 @@ pub(super) fn of(resource: &Resource, shown: &Value, now: Timestamp) -> Value {
     let row = |object: &Value| {
         let cells: Value = columns
             .iter()
-            .map(|(name, _)| custom_cell(resource, name, object).unwrap_or_else(|| cell(name, object, now)))
+            .map(|(name, _)| custom_cell(resource, name, object, now).unwrap_or_else(|| cell(name, object, now)))
             .collect();
         let meta = json!({
             "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": object["metadata"],
@@ -47,7 +47,9 @@ pub(super) fn of(resource: &Resource, shown: &Value, now: Timestamp) -> Value {
 fn columns(resource: &Resource) -> Vec<(&str, u8)> {
     if let Some(custom) = resource.custom {
         let own = custom.columns.iter().map(|(name, ..)| (name.as_str(), 0));
-        return [("Name", 0)].into_iter().chain(own).chain([("Age", 0)]).collect();
+        // A definition with columns of its own has no other.
+        let age = custom.columns.is_empty().then_some(("Age", 0));
+        return [("Name", 0)].into_iter().chain(own).chain(age).collect();
     }
     built_in(resource).to_vec()
 }
@@ -78,10 +80,11 @@ fn built_in(resource: &Resource) -> &'static [(&'static str, u8)] {
 }
 
 /// What a definition's own column shows of an object.
-fn custom_cell(resource: &Resource, column: &str, object: &Value) -> Option<Value> {
-    let (_, _, path) = resource.custom?.columns.iter().find(|(name, ..)| name == column)?;
+fn custom_cell(resource: &Resource, column: &str, object: &Value, now: Timestamp) -> Option<Value> {
+    let (_, kind, path) = resource.custom?.columns.iter().find(|(name, ..)| name == column)?;
     let found = path.trim_start_matches('.').split('.').fold(object, |at, field| &at[field]);
-    Some(found.clone())
+    let is_date = kind == "date" && found.is_string();
+    Some(if is_date { age(found.as_str(), now).into() } else { found.clone() })
 }
 
 fn cell(column: &str, object: &Value, now: Timestamp) -> Value {

@@ -15,7 +15,8 @@ pub const PLURAL: &str = "ingressnodes";
 ///
 /// Lists are keyed, so that under server-side apply each vantage owns its own reports and the writer all else.
 pub fn crd() -> Value {
-    let column = |name: &str, kind: &str, path: &str, priority: u8| json!({"name": name, "type": kind, "jsonPath": format!(".status.{path}"), "priority": priority});
+    let column =
+        |name: &str, kind: &str, path: &str| json!({"name": name, "type": kind, "jsonPath": format!(".status.{path}")});
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
@@ -33,12 +34,11 @@ pub fn crd() -> Value {
                 "storage": true,
                 "subresources": {"status": {}},
                 "additionalPrinterColumns": [
-                    column("Verdict", "string", "verdict", 0),
-                    column("Since", "date", "since", 0),
-                    column("Published", "boolean", "published", 0),
-                    column("Held until", "string", "heldUntil", 0),
-                    column("Reason", "string", "reason", 0),
-                    column("Address", "string", "addresses[*].address", 1),
+                    column("Verdict", "string", "verdict"),
+                    column("Since", "date", "since"),
+                    column("Published", "boolean", "published"),
+                    column("Held until", "string", "heldUntil"),
+                    column("Reason", "string", "reason"),
                 ],
                 "schema": {"openAPIV3Schema": {
                     "type": "object",

@@ -121,8 +121,8 @@ impl Ledger {
     }
 
     /// Kubernetes has forgotten the Event: the next is a new one.
-    fn gone(&mut self, note: Note) {
-        self.heard.remove(&note);
+    fn gone(&mut self, note: &Note) {
+        self.heard.remove(note);
     }
 }
 
@@ -183,20 +183,20 @@ impl Events {
             let well = match told {
                 Ok(Ok(())) => true,
                 Ok(Err(kube::Error::Api(status))) if status.code == 404 && heard.event.is_some() => {
-                    self.with(|ledger| ledger.gone(note));
+                    self.with(|ledger| ledger.gone(&note));
                     true
                 }
                 Ok(Err(error)) => {
                     tracing::warn!(%error, object = note.about.name, reason = note.reason, "an Event is not taken");
-                    self.lost(note)
+                    self.lost(&note)
                 }
-                Err(_) => self.lost(note),
+                Err(_) => self.lost(&note),
             };
             self.time.sleep(if well { APART } else { APART_FAILED }).await;
         }
     }
 
-    fn lost(&self, note: Note) -> bool {
+    fn lost(&self, note: &Note) -> bool {
         self.counters.events_lost(1);
         self.with(|ledger| ledger.gone(note));
         false

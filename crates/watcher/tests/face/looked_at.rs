@@ -87,6 +87,7 @@ fn a_browser_shows_the_page_live_and_an_accessibility_engine_finds_no_fault() {
         ("without-tulip", statuses::three_without_tulip()),
         ("twenty", statuses::twenty()),
         ("blind", statuses::blind()),
+        ("long", statuses::long()),
     ] {
         let served = Served::new(status);
         for (view, screen) in views() {
@@ -101,6 +102,9 @@ fn a_browser_shows_the_page_live_and_an_accessibility_engine_finds_no_fault() {
             assert!(unsure.is_empty(), "{name} on {view}: {:#}", found["incomplete"]);
             rules += found["passes"].as_u64().unwrap();
         }
+        browser.value("document.querySelector('h1').style.color = '#2a2f2a'");
+        let noticed = browser.value("axe.run().then(({violations}) => violations.map(rule => rule.id))");
+        assert_eq!(noticed, json!(["color-contrast"]), "the judge sees nothing");
         // Gone before its server is, so that no connection breaks.
         browser.ask("Page.navigate", &json!({"url": "about:blank"}));
     }

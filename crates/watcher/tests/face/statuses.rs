@@ -88,6 +88,24 @@ pub fn blind() -> Status {
     status
 }
 
+/// Names as long as Kubernetes allows, without a place to break.
+pub fn long() -> Status {
+    let mut status = three_without_tulip();
+    let (label, name) = ("n".repeat(63), format!("{}.example", ["h"; 3].map(|letter| letter.repeat(63)).join(".")));
+    for node in &mut status.nodes {
+        node.name.clone_from(&label);
+        node.address = "2001:db8:1234:5678:9abc:def0:1234:5678".parse().unwrap();
+        node.family = Family::V6;
+        node.voices.iter_mut().for_each(|voice| voice.vantage.push_str(&label));
+    }
+    status.vantages.iter_mut().for_each(|vantage| vantage.node.push_str(&label));
+    status.names.iter_mut().for_each(|entry| entry.name.clone_from(&name));
+    status.alerts.push(name.clone());
+    status.decisions[0].subject = name;
+    status.writer = Some(label);
+    status
+}
+
 pub fn happened(seconds_ago: i64, what: What, subject: &str, text: &str) -> Happening {
     Happening { at: ago(seconds_ago), what, subject: subject.into(), text: text.into() }
 }
