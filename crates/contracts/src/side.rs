@@ -43,7 +43,8 @@ impl Side {
         Side { name: "kube-apiserver", clients, compact: Box::new(move || plane.compact()) }
     }
 
-    pub(crate) fn client(&self, user: &str) -> &kube::Client {
+    /// Of one of [`USERS`].
+    pub fn client(&self, user: &str) -> &kube::Client {
         &self.clients[user]
     }
 
