@@ -58,6 +58,11 @@ where
     Err(last)
 }
 
+/// An administrator's client of the first control plane that answers.
+pub(crate) async fn answering(reach: &Reach, subject: &Subject, devices: &[Device]) -> Result<kube::Client, Error> {
+    ask(reach, subject, devices, |client| async move { client.apiserver_version().await.map(|_| client) }).await
+}
+
 pub(crate) fn sort(error: &kube::Error) -> Error {
     match error {
         kube::Error::Api(status) => {

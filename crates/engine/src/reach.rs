@@ -174,4 +174,11 @@ impl Reach {
         };
         self.factory.url(&talos::image_path(&image.schematic, talos_version, platform, arch))
     }
+
+    /// An administrator's client of the cluster's Kubernetes API, through the first control plane that answers.
+    pub async fn kubernetes(&self, subject: &Subject) -> Result<kube::Client, crate::Error> {
+        let tag = MeshTag::of(&subject.cluster.name);
+        let devices = crate::observe::devices(self, &tag, &[]).await?;
+        crate::kubernetes::answering(self, subject, &devices).await
+    }
 }

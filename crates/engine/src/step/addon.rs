@@ -20,16 +20,7 @@ fn wanted(site: &Site, name: &str) -> Result<Addon, Error> {
 
 async fn client(site: &Site) -> Result<kube::Client, Error> {
     let devices = site.devices.fresh(LOOK).await?;
-    let address = kubernetes::endpoints(&site.subject, &devices).into_iter();
-    let mut last = Error::Kubernetes("no control plane is on the tailnet".into());
-    for address in address {
-        let client = kubernetes::client(&site.reach, &site.subject, address)?;
-        match client.apiserver_version().await {
-            Ok(_) => return Ok(client),
-            Err(error) => last = kubernetes::sort(&error),
-        }
-    }
-    Err(last)
+    kubernetes::answering(&site.reach, &site.subject, &devices).await
 }
 
 /// Tells Kubernetes a node's public address, and whether it serves.

@@ -249,6 +249,11 @@ impl<'a> Writer<'a> {
             ))
         };
         let mut object = self.read(resource, &applied, &[]).map_err(unconverted)?;
+        // Defaults may have put back what the merge took away: then nothing has changed (upstream's
+        // ignoreManagedFieldsTimestampsTransformer).
+        if owners::differ_in_times_alone(&object, &live) {
+            object = live.clone();
+        }
         if self.caller.lies.tells("kube-forgets-appliers") {
             metadata(&mut object)["managedFields"] = live["metadata"]["managedFields"].clone();
         }

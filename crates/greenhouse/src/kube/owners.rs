@@ -214,6 +214,19 @@ pub(super) fn updated(live: &Value, next: &mut Value, claim: &Claim<'_>) {
     owners.write(next);
 }
 
+/// Whether all that two states of an object differ in is when their owners wrote.
+pub(super) fn differ_in_times_alone(one: &Value, other: &Value) -> bool {
+    let timeless = |object: &Value| {
+        let mut object = object.clone();
+        let entries = object.pointer_mut("/metadata/managedFields").and_then(Value::as_array_mut);
+        for entry in entries.into_iter().flatten().filter_map(Value::as_object_mut) {
+            entry.shift_remove("time");
+        }
+        object
+    };
+    timeless(one) == timeless(other)
+}
+
 fn is_blank(entry: &Value) -> bool {
     entry.as_object().is_some_and(|fields| fields.values().all(|value| value.is_null() || value == ""))
 }

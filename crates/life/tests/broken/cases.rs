@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 const HETZNER: &str = "cluster: bouquet
 domain: bouquet.example.com
 dns: cloudflare
+ingress: none
 nodes:
   rose: { role: control-plane, on: hetzner/hel1/cax11 }
   lily: { role: worker, on: hetzner/fsn1/cax21 }
@@ -19,6 +20,7 @@ nodes:
 const OCI: &str = "cluster: bouquet
 domain: bouquet.example.com
 dns: cloudflare
+ingress: none
 nodes:
   rose: { role: control-plane, on: hetzner/hel1/cax11 }
   lily: { role: worker, on: oci/eu-frankfurt-1/VM.Standard.A1.Flex, cpus: 4, memory: 24GiB, disk: 200GiB }

@@ -8,6 +8,7 @@ use life::{Life, MISSION, ROSE, TULIP, alone};
 const NAMED: &str = "cluster: bouquet
 domain: bouquet.example.com
 dns: cloudflare
+ingress: none
 nodes:
   rose: { role: control-plane, on: hetzner/hel1/cax11 }
 ";

@@ -11,6 +11,7 @@ use life::{Life, TULIP, alone, nodes};
 
 /// One control plane, and a worker that has somewhere else to go.
 const PAIR: &str = "cluster: bouquet
+ingress: none
 nodes:
   rose: { role: control-plane, on: hetzner/hel1/cax11 }
   lily: { role: worker, on: [hetzner/fsn1/cax21, hetzner/nbg1/cax21] }

@@ -22,7 +22,7 @@ pub async fn bench(control_planes: &[&'static str], workers: &[&'static str]) ->
         lines.collect::<Vec<_>>().concat()
     };
     let file = format!(
-        "cluster: bouquet\ntalos: 1.13.9\nkubernetes: 1.36.3\nnodes:\n{}{}",
+        "cluster: bouquet\ntalos: 1.13.9\nkubernetes: 1.36.3\ningress: none\nnodes:\n{}{}",
         role("control-plane", control_planes),
         role("worker", workers)
     );
