@@ -60,7 +60,7 @@ mod workloads;
 
 pub(crate) use lies::LIES;
 pub use lone::{LoneHandle, LoneKubernetes};
-pub(crate) use network::{Found, Place, Way, is_cut_off, look_up, open_door, published, way};
+pub(crate) use network::{Found, Place, Published, Way, is_cut_off, look_up, open_door, published, way};
 
 use crate::machine::MachineId;
 use crate::program::Programs;

@@ -81,7 +81,7 @@ async fn garden() -> (Life, BTreeMap<String, Pod>) {
     assert!(outcome.is_ok(), "{:#?}\n{}", outcome.failed, life.world.log());
     let (status, made) = kube(&life, "POST", "/apis/apps/v1/namespaces/kube-system/daemonsets", daemons()).await;
     assert_eq!(status, 201, "{made}");
-    life.reach.line.time().sleep(Duration::from_secs(60)).await;
+    life.reach.line.time().sleep(Duration::from_mins(1)).await;
     let set = kube(&life, "GET", "/apis/apps/v1/namespaces/kube-system/daemonsets/vantage", json!({})).await.1;
     assert_eq!(set["status"]["numberReady"], 3, "{set}");
     let pods = pods.lock().unwrap().clone();

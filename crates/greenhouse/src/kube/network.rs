@@ -154,15 +154,25 @@ pub(super) fn door_of(cluster: &Cluster, uid: &str, port: u16) -> Option<(Endpoi
     Some((door(running, port)?, running.machine))
 }
 
-/// A port of a machine that pods have published: `Some(None)` while nothing listens there.
-pub(crate) fn published(state: &State, id: MachineId, port: u16) -> Option<Option<Endpoint>> {
+/// A port of a machine that pods have published, or of their host network.
+pub(crate) enum Published {
+    Open(Box<Endpoint>),
+    /// It leads to a pod where nothing listens.
+    Shut,
+}
+
+/// What pods have at a port of a machine, if anything.
+pub(crate) fn published(state: &State, id: MachineId, port: u16) -> Option<Published> {
     let here = |running: &&Running| running.machine.0 == id;
     let all = || state.kube.clusters.values().flat_map(|cluster| cluster.running.values()).filter(here);
     let mapped = all().find_map(|running| {
         let (_, inside) = running.host_ports.iter().find(|(outside, _)| *outside == port)?;
-        Some(door(running, *inside))
+        Some(door(running, *inside).map_or(Published::Shut, |endpoint| Published::Open(Box::new(endpoint))))
     });
-    let on_host = || all().filter(|running| running.host_network).find_map(|running| door(running, port)).map(Some);
+    let on_host = || {
+        let endpoint = all().filter(|running| running.host_network).find_map(|running| door(running, port))?;
+        Some(Published::Open(Box::new(endpoint)))
+    };
     mapped.or_else(on_host)
 }
 
@@ -182,7 +192,7 @@ fn service_at(cluster: &Cluster, to: IpAddr, port: u16) -> Option<Service> {
     let ports = service["spec"]["ports"].as_array().into_iter().flatten();
     let Some(wanted) = ports.into_iter().find(|at| at["port"] == port) else { return Some(Service::Pods(Vec::new())) };
     let name = wanted["name"].as_str().unwrap_or_default();
-    let Some(slices) = find("discovery.k8s.io", "v1", "endpointslices") else { return None };
+    let slices = find("discovery.k8s.io", "v1", "endpointslices")?;
     let slices = cluster
         .store
         .list(slices, &key.namespace)
@@ -235,7 +245,7 @@ fn is_joined(state: &State, cluster: &Cluster, seat: &Seat, there: MachineId) ->
     if seat.machine == there {
         return true;
     }
-    let over_mesh = cluster.node_addresses().any(|address| tailscale::is_mesh(address));
+    let over_mesh = cluster.node_addresses().any(tailscale::is_mesh);
     if !over_mesh {
         return true;
     }

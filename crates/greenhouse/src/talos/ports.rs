@@ -2,7 +2,7 @@
 
 use super::config::PemPair;
 use super::{Apid, firewall, node, node_mut, pki};
-use crate::kube;
+use crate::kube::{self, Published};
 use crate::machine::{MachineId, Port};
 use crate::net::{ClientAuth, Endpoint, OwnTls, ServerTls, Serves};
 use crate::world::{State, World};
@@ -63,7 +63,7 @@ fn pods(state: &mut State, id: MachineId, port: u16) -> Port {
         return Port::Filtered;
     }
     let hangs = state.faults.strike("node", "ingress-hangs", &name).is_some();
-    let Some(mut endpoint) = found else { return Port::Closed };
+    let Published::Open(mut endpoint) = found else { return Port::Closed };
     if hangs {
         endpoint.serves = Serves::Silence;
     }
@@ -73,7 +73,7 @@ fn pods(state: &mut State, id: MachineId, port: u16) -> Port {
         endpoint.tls = Some(ServerTls::Own(names.default.clone()));
     }
     endpoint.name = format!("{name}:{port}");
-    Port::Open(Box::new(endpoint))
+    Port::Open(endpoint)
 }
 
 /// A port that is open while a service runs, and says nothing that anybody here would understand.

@@ -60,7 +60,7 @@ impl Arguments {
                         ["http", "tls"] => point.tls = is_on,
                         ["http", "tls", ..] => point.tls = true,
                         ["http", "redirections", "entrypoint", "to"] => {
-                            point.redirects_to = Some(value.to_ascii_lowercase())
+                            point.redirects_to = Some(value.to_ascii_lowercase());
                         }
                         ["http", "redirections", "entrypoint", "permanent"] => point.permanent = is_on,
                         ["transport", "lifecycle", "requestacceptgracetimeout"] => {

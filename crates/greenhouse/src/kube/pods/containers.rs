@@ -88,7 +88,7 @@ struct Exit {
 impl Exit {
     const KILLED: Exit = Exit { code: 137, reason: "Error" };
 
-    fn of<E>(ended: Result<(), E>) -> Self {
+    fn of<E>(ended: &Result<(), E>) -> Self {
         match ended {
             Ok(()) => Exit { code: 0, reason: "Completed" },
             // What a Rust program that panics exits with.
@@ -138,8 +138,8 @@ pub(super) fn launch(world: &World, id: ClusterId, cluster: &mut Cluster, key: &
             (name.to_owned(), container)
         })
         .collect();
-    for name in fresh.keys().cloned() {
-        let (world_of_container, uid) = (world.clone(), uid(pod).to_owned());
+    for name in fresh.keys() {
+        let (world_of_container, uid, name) = (world.clone(), uid(pod).to_owned(), name.clone());
         world.spawn(async move { supervise(&world_of_container, id, &uid, &name).await });
     }
     let running = Running {
@@ -209,13 +209,13 @@ impl Start {
         tokio::select! {
             biased;
             () = over.cancelled() => return Exit::KILLED,
-            ended = &mut work => return Exit::of(ended),
+            ended = &mut work => return Exit::of(&ended),
             () = probes.until_dead(world) => drop(term.send_replace(true)),
         }
         tokio::select! {
             biased;
             () = over.cancelled() => Exit::KILLED,
-            ended = &mut work => Exit::of(ended),
+            ended = &mut work => Exit::of(&ended),
             () = world.time().sleep(grace) => Exit::KILLED,
         }
     }
@@ -386,7 +386,11 @@ pub(in crate::kube) fn tell_all(cluster: &mut Cluster, node: &str, now: Timestam
     let Some((machine, _)) = cluster.machine(node) else { return false };
     let here = cluster.running.iter().filter(|(_, running)| running.machine.0 == machine);
     let here: Vec<String> = here.map(|(uid, _)| uid.clone()).collect();
-    here.iter().fold(false, |new, uid| write(cluster, uid, now) || new)
+    let mut is_new = false;
+    for uid in here {
+        is_new |= write(cluster, &uid, now);
+    }
+    is_new
 }
 
 fn write(cluster: &mut Cluster, of: &str, now: Timestamp) -> bool {

@@ -23,23 +23,21 @@ pub(super) fn settle(store: &mut Store, now: Timestamp) {
             continue;
         }
         let (endpoints, ports) = content(store, &key, &service);
-        match owned_by(store, slices.plural, &key.namespace, pods::uid(&service)).into_iter().next() {
-            Some((at, mut slice)) => {
-                slice["endpoints"] = endpoints;
-                slice["ports"] = ports;
-                store.put(&at, slice);
-            }
-            None => {
-                let at = Key::new(slices, &key.namespace, &format!("{}-{}", key.name, store.suffix(5)));
-                let mut slice = make(&key, &service, endpoints, ports);
-                store.stamp(&at, &mut slice, now);
-                store.put(&at, slice);
-            }
+        let present = owned_by(store, slices.plural, &key.namespace, pods::uid(&service)).into_iter().next();
+        if let Some((at, mut slice)) = present {
+            slice["endpoints"] = endpoints;
+            slice["ports"] = ports;
+            store.put(&at, slice);
+        } else {
+            let at = Key::new(slices, &key.namespace, &format!("{}-{}", key.name, store.suffix(5)));
+            let mut slice = make(&key, &service, &endpoints, &ports);
+            store.stamp(&at, &mut slice, now);
+            store.put(&at, slice);
         }
     }
 }
 
-fn make(key: &Key, service: &Value, endpoints: Value, ports: Value) -> Value {
+fn make(key: &Key, service: &Value, endpoints: &Value, ports: &Value) -> Value {
     json!({
         "metadata": {
             "generateName": format!("{}-", key.name),

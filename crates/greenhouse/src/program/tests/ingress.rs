@@ -124,8 +124,7 @@ async fn secure(bench: &Bench, node: &str, name: &str) -> Result<(u16, String), 
     let target = secured(bench, node, name);
     let request = Request::get("/").header("host", name).body(Body::default()).unwrap();
     let wire = bench.rig.greenhouse.wire();
-    let answer =
-        bench.rig.greenhouse.world.time().within(Duration::from_secs(120), ask(&*wire, &target, request)).await;
+    let answer = bench.rig.greenhouse.world.time().within(Duration::from_mins(2), ask(&*wire, &target, request)).await;
     answer.unwrap_or(Err(Error::TimedOut("the client has given up".into())))
 }
 
@@ -233,7 +232,7 @@ async fn a_client_may_speak_http_itself_on_a_connection_of_its_own() {
     let stranger = by_hand(&*wire, &secured(&bench, LILY, "nobody.example"), "nobody.example").await;
     assert!(matches!(stranger, Err(Error::Tls { .. })), "{stranger:?}");
     let fault = green.fault("node ingress-hangs for lily").unwrap();
-    let silence = time.within(Duration::from_secs(60), by_hand(&*wire, &target, "app.example")).await;
+    let silence = time.within(Duration::from_mins(1), by_hand(&*wire, &target, "app.example")).await;
     assert!(silence.is_err(), "{silence:?}");
     green.heal(fault);
     green.crash("lily", "traefik").unwrap();

@@ -90,7 +90,7 @@ async fn a_readiness_probe_gates_the_endpoints() {
                 std::future::ready(status)
             };
             pod.doors.open(8080, None, axum::Router::new().route("/ready", axum::routing::get(answer)));
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     });
     let bench = Bench::new(Programs::default().with(IMAGE, web)).await;
@@ -147,7 +147,7 @@ async fn a_deleted_pod_is_asked_to_end_and_dropped_after_its_grace() {
             let _dropped = Dropped(said.clone(), pod.node.clone());
             pod.term.asked().await;
             said.lock().unwrap().push(format!("{} asked", pod.node));
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     });
     let bench = Bench::new(Programs::default().with(IMAGE, web)).await;

@@ -146,6 +146,6 @@ async fn what_a_pod_has_begun_ends_with_it() {
     let (bench, pod) = look_from_lily(Options::default(), false).await;
     let host = bench.pods().await[1]["status"]["podIP"].as_str().unwrap().to_owned();
     bench.rig.greenhouse.kill("lily").unwrap();
-    let answer = pod.time.within(std::time::Duration::from_secs(600), get(&*pod.wire, &host, 8080, "/")).await;
+    let answer = pod.time.within(std::time::Duration::from_mins(10), get(&*pod.wire, &host, 8080, "/")).await;
     assert!(answer.is_err(), "a call of a pod that is gone never returns");
 }
