@@ -64,7 +64,7 @@ impl Browser {
         let mut browser = Browser { child, say, hear, folder, asked, session, complaints };
         let target = browser.ask("Target.createTarget", &json!({"url": "about:blank"}));
         let attached = browser.ask("Target.attachToTarget", &json!({"targetId": target["targetId"], "flatten": true}));
-        browser.session = attached["sessionId"].as_str().unwrap().to_owned();
+        attached["sessionId"].as_str().unwrap().clone_into(&mut browser.session);
         for domain in ["Page", "Runtime", "Log"] {
             browser.ask(&format!("{domain}.enable"), &json!({}));
         }
