@@ -114,7 +114,8 @@ impl Browser {
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.ask("Emulation.setEmulatedMedia", &features);
         self.ask("Page.navigate", &json!({"url": url}));
-        self.until("document.readyState === 'complete' && document.getElementById('main')");
+        // The first event draws the page anew, under the hands of whoever looks too early.
+        self.until("document.readyState === 'complete' && document.getElementById('main').dataset.live");
     }
 
     /// The value of an expression, or of what it promises.
