@@ -22,7 +22,7 @@ const AT: Timestamp = Timestamp::constant(1_795_000_000, 0);
 const ANCHOR: Anchor = Anchor { at: AT, ms: 1_000_000 };
 
 /// Runs a case on the emulator, and on the real thing where there is one.
-fn on_both(case: impl AsyncFn(&Side, Time)) {
+fn on_both(case: &impl AsyncFn(&Side, Time)) {
     let authority = Authority::new();
     let runtime = |paused| Builder::new_current_thread().enable_all().start_paused(paused).build().unwrap();
     runtime(true).block_on(async {
@@ -152,7 +152,7 @@ fn vantages_in(object: &DynamicObject) -> Vec<&str> {
 
 #[test]
 fn writer_and_vantages_share_an_object_and_the_next_writer_remembers() {
-    on_both(async |side, time| {
+    on_both(&async |side: &Side, time: Time| {
         define(side, &time).await;
         let client = side.client("admin");
         let (all, memory, both) = (scene(&["lily", "rose", "tulip"]), memory(), ["rose", "tulip"]);
@@ -204,7 +204,7 @@ fn writer_and_vantages_share_an_object_and_the_next_writer_remembers() {
 
 #[test]
 fn kubectl_shows_verdicts_and_nobody_writes_one_that_is_none() {
-    on_both(async |side, time| {
+    on_both(&async |side: &Side, time: Time| {
         define(side, &time).await;
         let client = side.client("admin");
         let mut keeper = Keeper::new(client.clone());
@@ -232,7 +232,7 @@ fn kubectl_shows_verdicts_and_nobody_writes_one_that_is_none() {
 
 #[test]
 fn a_complaint_is_one_event_with_a_count_on_its_object() {
-    on_both(async |side, time| {
+    on_both(&async |side: &Side, time: Time| {
         let spaces = api(side, ("", "v1", "Namespace"), "");
         for name in ["shop", "default"] {
             let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "Namespace"));

@@ -1,7 +1,12 @@
 (() => {
   const by = (id) => document.getElementById(id);
   let heard = Date.now();
-  const news = (event) => { heard = Date.now(); by("stale").hidden = true; return event.data; };
+  const news = (event) => {
+    heard = Date.now();
+    by("stale").hidden = true;
+    by("main").dataset.live = "yes";
+    return event.data;
+  };
   const source = new EventSource("/live");
   source.addEventListener("clock", (event) => { by("clock").textContent = news(event); });
   source.addEventListener("main", (event) => {

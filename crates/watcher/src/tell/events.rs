@@ -54,6 +54,7 @@ struct Heard {
     first: Timestamp,
     last: Timestamp,
     told: Option<Timestamp>,
+    waits: bool,
     /// Whether the Event has a series yet: that something comes again is news, that it came a third time is none.
     counted: bool,
 }
@@ -70,12 +71,13 @@ impl Ledger {
     /// How many notes were forgotten to make room.
     fn hear(&mut self, note: Note, now: Timestamp) -> u64 {
         self.heard.retain(|_, heard| now.duration_since(heard.last) < FORGOTTEN_AFTER);
-        let new = Heard { event: None, count: 0, first: now, last: now, told: None, counted: false };
+        let new = Heard { event: None, count: 0, first: now, last: now, told: None, waits: false, counted: false };
         let heard = self.heard.entry(note.clone()).or_insert(new);
         heard.count = heard.count.saturating_add(1);
         heard.last = now;
         let is_due = heard.told.is_none_or(|told| !heard.counted || now.duration_since(told) >= COUNT_EVERY);
-        if is_due && !self.waiting.contains(&note) {
+        if is_due && !heard.waits {
+            heard.waits = true;
             self.waiting.push_back(note);
         }
         self.make_room()
@@ -90,7 +92,7 @@ impl Ledger {
             }
         }
         while self.heard.len() > KNOWN_MOST {
-            let quiet = self.heard.iter().filter(|(note, _)| !self.waiting.contains(note));
+            let quiet = self.heard.iter().filter(|(_, heard)| !heard.waits);
             let Some(oldest) = quiet.min_by_key(|(_, heard)| heard.last).map(|(note, _)| note.clone()) else { break };
             self.heard.remove(&oldest);
         }
@@ -99,7 +101,9 @@ impl Ledger {
 
     fn next(&mut self) -> Option<(Note, Heard)> {
         let note = self.waiting.pop_front()?;
-        let heard = self.heard.get(&note).cloned()?;
+        let heard = self.heard.get_mut(&note)?;
+        heard.waits = false;
+        let heard = heard.clone();
         Some((note, heard))
     }
 

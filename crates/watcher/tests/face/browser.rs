@@ -64,7 +64,7 @@ impl Browser {
         let mut browser = Browser { child, say, hear, folder, asked, session, complaints };
         let target = browser.ask("Target.createTarget", &json!({"url": "about:blank"}));
         let attached = browser.ask("Target.attachToTarget", &json!({"targetId": target["targetId"], "flatten": true}));
-        browser.session = attached["sessionId"].as_str().unwrap().to_owned();
+        attached["sessionId"].as_str().unwrap().clone_into(&mut browser.session);
         for domain in ["Page", "Runtime", "Log"] {
             browser.ask(&format!("{domain}.enable"), &json!({}));
         }
@@ -114,7 +114,8 @@ impl Browser {
         let features = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
         self.ask("Emulation.setEmulatedMedia", &features);
         self.ask("Page.navigate", &json!({"url": url}));
-        self.until("document.readyState === 'complete' && document.getElementById('main')");
+        // The first event draws the page anew, under the hands of whoever looks too early.
+        self.until("document.readyState === 'complete' && document.getElementById('main').dataset.live");
     }
 
     /// The value of an expression, or of what it promises.
