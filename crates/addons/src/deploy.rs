@@ -3,10 +3,11 @@
 //! Both come from the functions that `bouquet apply` installs from. The chart's templates are the same objects with
 //! Helm's words where the values go.
 
-use crate::config::{Config, Provider};
+use crate::config::watching;
 use crate::watcher::{self, Spread};
 use crate::{Object, SYSTEM, yaml};
 use serde_json::Value;
+use spec::{Watching, ZoneKeeper};
 use std::collections::BTreeMap;
 
 const DOMAIN: &str = "bouquet.example.com";
@@ -34,7 +35,7 @@ config:
 
 /// Every file under `deploy/`, by its path there.
 pub fn files() -> BTreeMap<&'static str, String> {
-    let config = Config { dry_run: true, ..Config::new("bouquet", DOMAIN, Provider::Cloudflare {}) };
+    let config = Watching { dry_run: true, ..watching("bouquet", DOMAIN, ZoneKeeper::Cloudflare) };
     let objects = watcher::objects(&config, &watcher::image(), Spread::Loose, None);
     [
         ("watcher.yaml", format!("{HEAD}{}", documents(objects.iter()))),
@@ -64,14 +65,14 @@ fn chart() -> String {
     )
 }
 
-fn values(config: &Config) -> String {
+fn values(config: &Watching) -> String {
     let indented = |line: &str| format!("  {line}\n");
-    let config: String = yaml::write(config).lines().map(indented).collect();
+    let config: String = yaml::write(&config.to_json()).lines().map(indented).collect();
     VALUES_HEAD.replace("IMAGE", &watcher::image()) + &config
 }
 
 /// The namespace is Helm's business, the custom kind lies in `crds`.
-fn templates(objects: &[Object], config: &Config) -> String {
+fn templates(objects: &[Object], config: &Watching) -> String {
     let taken = |kind: &str| kind != "Namespace" && kind != DEFINITION;
     let documents = of_kind(objects, taken).map(|object| {
         let mut body = object.body().clone();

@@ -19,9 +19,9 @@ mod traefik;
 mod watcher;
 mod yaml;
 
-pub use config::{Canary, Config, Credential, IngressPods, Provider};
+pub use config::Credential;
 pub use object::{Id, Object};
-pub use watcher::{TOKEN_VARIABLE, image};
+pub use watcher::{TOKEN_VARIABLE, image, ingress_nodes};
 
 use spec::{Cluster, DnsProvider};
 

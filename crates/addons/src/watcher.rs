@@ -6,7 +6,7 @@ mod kind;
 mod rights;
 mod workload;
 
-use crate::config::{Config, Credential, Provider};
+use crate::config::{Credential, watching};
 use crate::part::{meta, selected_by, service, service_account};
 use crate::{Addon, Given, Object, SYSTEM, WATCHER, WATCHER_DEPLOYMENT, has_watcher, system_namespace, yaml};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret as SecretObject, Service};
@@ -14,7 +14,8 @@ use k8s_openapi::api::networking::v1::{
     HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend, IngressSpec,
     ServiceBackendPort,
 };
-use spec::{Cluster, DnsProvider};
+pub use kind::ingress_nodes;
+use spec::{Cluster, DnsProvider, Watching, ZoneKeeper};
 use std::collections::BTreeMap;
 use wire::Secret;
 pub(crate) use workload::Spread;
@@ -48,7 +49,7 @@ pub fn image() -> String {
 pub(crate) fn addon(cluster: &Cluster, given: Given<'_>) -> Option<Addon> {
     let domain = cluster.domain.as_deref().filter(|_| has_watcher(cluster))?;
     let provider = provider(&cluster.dns.as_ref()?.provider, given);
-    let config = Config { profile: cluster.watcher.profile, ..Config::new(&cluster.name, domain, provider) };
+    let config = Watching { profile: cluster.watcher.profile, ..watching(&cluster.name, domain, provider) };
     let image = cluster.watcher.image.clone().unwrap_or_else(image);
     // On fewer nodes than replicas some must share one.
     let spread = if cluster.nodes.len() >= 3 { Spread::Strict } else { Spread::Loose };
@@ -57,14 +58,14 @@ pub(crate) fn addon(cluster: &Cluster, given: Given<'_>) -> Option<Addon> {
     Some(Addon { name: WATCHER, objects })
 }
 
-fn provider(named: &DnsProvider, given: Given<'_>) -> Provider {
-    let DnsProvider::Rfc2136(at) = named else { return Provider::Cloudflare {} };
+fn provider(named: &DnsProvider, given: Given<'_>) -> ZoneKeeper {
+    let DnsProvider::Rfc2136(at) = named else { return ZoneKeeper::Cloudflare };
     let server = if at.server.contains(':') { at.server.clone() } else { format!("{}:53", at.server) };
     let key = match given.credential {
         Some(Credential::Tsig { name, algorithm, .. }) => Some((name.clone(), algorithm.clone())),
         _ => None,
     };
-    Provider::Rfc2136 {
+    ZoneKeeper::Rfc2136 {
         server,
         zone: given.zone.map(str::to_owned),
         key_file: key.is_some().then(|| format!("{FOLDER}/{KEY_FILE}")),
@@ -74,9 +75,9 @@ fn provider(named: &DnsProvider, given: Given<'_>) -> Provider {
 }
 
 /// Everything but what it may write DNS with. `credential`: changes when that does.
-pub(crate) fn objects(config: &Config, image: &str, spread: Spread, credential: Option<String>) -> Vec<Object> {
-    let text = yaml::write(config);
-    let mut objects = vec![system_namespace(), Object::of(&kind::ingress_nodes())];
+pub(crate) fn objects(config: &Watching, image: &str, spread: Spread, credential: Option<String>) -> Vec<Object> {
+    let text = yaml::write(&config.to_json());
+    let mut objects = vec![system_namespace(), Object::of(&ingress_nodes())];
     objects.push(Object::of(&service_account(APP, SYSTEM, APP)));
     objects.extend(rights::all());
     objects.push(Object::of(&config_map(&text)));
@@ -131,7 +132,7 @@ fn services() -> [Service; 3] {
 }
 
 /// A route that only an ingress controller with its routes loaded can answer.
-fn canary(config: &Config) -> Ingress {
+fn canary(config: &Watching) -> Ingress {
     let service = IngressServiceBackend {
         name: CANARY.into(),
         port: Some(ServiceBackendPort { number: Some(CANARY_PORT), ..ServiceBackendPort::default() }),
@@ -144,7 +145,7 @@ fn canary(config: &Config) -> Ingress {
     let rule =
         IngressRule { host: Some(config.canary.host.clone()), http: Some(HTTPIngressRuleValue { paths: vec![path] }) };
     let spec = IngressSpec {
-        ingress_class_name: Some(config.ingress_class.into()),
+        ingress_class_name: Some(config.ingress_class.clone()),
         rules: Some(vec![rule]),
         ..IngressSpec::default()
     };

@@ -62,7 +62,8 @@ async fn until(time: &Time, holds: impl AsyncFn() -> bool) {
 }
 
 async fn define(side: &Side, time: &Time) {
-    let kind: DynamicObject = serde_json::from_value(crd::crd()).unwrap();
+    let kind = serde_json::to_value(addons::ingress_nodes()).unwrap();
+    let kind: DynamicObject = serde_json::from_value(kind).unwrap();
     let kinds = api(side, ("apiextensions.k8s.io", "v1", "CustomResourceDefinition"), "");
     kinds.create(&PostParams::default(), &kind).await.unwrap();
     until(time, async || inodes(side).list(&ListParams::default()).await.is_ok()).await;

@@ -77,8 +77,14 @@ pub enum ZoneKeeper {
     Rfc2136 {
         /// `host` or `host:port`.
         server: String,
-        /// Path of the TSIG key file in BIND's form.
+        /// The zone, where the server is not to be asked for it.
+        zone: Option<String>,
+        /// Path of the TSIG key file: in BIND's form, or the secret alone where the key's name is given here.
         key_file: Option<String>,
+        /// The key's name.
+        key_name: Option<String>,
+        /// `hmac-sha256`, …
+        algorithm: Option<String>,
     },
 }
 
@@ -212,6 +218,11 @@ impl Watching {
 
     /// The file that [`Watching::read`] reads back to the same.
     pub fn write(&self) -> Result<String, String> {
+        yaml::write(&self.to_json())
+    }
+
+    /// The same as a value.
+    pub fn to_json(&self) -> Value {
         let mut fields = Map::new();
         let mut put = |key: &str, value: Value| {
             fields.insert(key.into(), value);
@@ -235,7 +246,7 @@ impl Watching {
             put("minRecords", least.into());
         }
         put("webhooks", self.webhooks.iter().map(parts::write_webhook).collect());
-        yaml::write(&Value::Object(fields))
+        Value::Object(fields)
     }
 }
 
@@ -316,8 +327,13 @@ mod tests {
         full.publish = Publish::Hosts;
         full.profile = Profile::Fast;
         full.families = vec![IpFamily::A, IpFamily::Aaaa];
-        full.provider =
-            ZoneKeeper::Rfc2136 { server: "ns1.example.org:5353".into(), key_file: Some("/etc/keys/tsig".into()) };
+        full.provider = ZoneKeeper::Rfc2136 {
+            server: "ns1.example.org:5353".into(),
+            zone: Some("example.org".into()),
+            key_file: Some("/etc/keys/tsig".into()),
+            key_name: Some("bouquet".into()),
+            algorithm: Some("hmac-sha512".into()),
+        };
         full.canary.trust = Trust::File("/etc/ca.pem".into());
         full.canary.tls = false;
         full.allow_addresses = vec![Block { base: "198.51.100.0".parse().unwrap(), prefix: 24 }];

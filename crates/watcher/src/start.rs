@@ -25,6 +25,9 @@ pub enum Unfit {
     /// The DNS provider's credential is missing or wrong.
     #[error("the DNS provider: {0}")]
     Provider(#[from] clouds::Error),
+    /// The TSIG key cannot be read.
+    #[error("the TSIG key: {0}")]
+    Key(String),
     /// A range of addresses cannot be read.
     #[error("allowAddresses: {0}")]
     Range(#[from] crate::scene::BadRange),
@@ -79,11 +82,33 @@ pub fn provider(config: &Watching, settings: &dyn clouds::Settings) -> Result<Ar
             let client = clouds::cloudflare::Cloudflare::from_settings(settings)?;
             Arc::new(provider::cloudflare::Cloudflare::new(client, &config.pool))
         }
-        ZoneKeeper::Rfc2136 { server, key_file } => {
-            let client = clouds::rfc2136::Rfc2136::from_settings(settings, server, key_file.as_deref())?;
+        ZoneKeeper::Rfc2136 { server, key_file, key_name, algorithm, .. } => {
+            let client = match (key_file, key_name) {
+                (Some(path), Some(name)) => {
+                    let key = tsig_key(settings, path, name, algorithm.as_deref()).map_err(Unfit::Key)?;
+                    clouds::rfc2136::Rfc2136::new(server, Some(key))?
+                }
+                _ => clouds::rfc2136::Rfc2136::from_settings(settings, server, key_file.as_deref())?,
+            };
             Arc::new(provider::rfc2136::Rfc2136::new(client, &config.pool))
         }
     })
+}
+
+/// A file in BIND's form, or the secret alone.
+fn tsig_key(
+    settings: &dyn clouds::Settings,
+    path: &str,
+    name: &str,
+    algorithm: Option<&str>,
+) -> Result<clouds::rfc2136::Key, String> {
+    let file = settings.file(path)?;
+    if let Ok(key) = clouds::rfc2136::Key::read(&file) {
+        return Ok(key);
+    }
+    let algorithm = algorithm.unwrap_or("hmac-sha256");
+    let text = format!("key \"{name}\" {{ algorithm {algorithm}; secret \"{}\"; }};", file.expose().trim());
+    clouds::rfc2136::Key::read(&wire::Secret::new(text))
 }
 
 /// Everything that a watcher is made of.

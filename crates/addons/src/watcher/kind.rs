@@ -7,9 +7,12 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceSubresources, CustomResourceValidation, JSONSchemaProps,
 };
 
+use serde_json::{Value, json};
+
 const GROUP: &str = "bouquet.dev";
 
-pub(super) fn ingress_nodes() -> CustomResourceDefinition {
+/// Its definition.
+pub fn ingress_nodes() -> CustomResourceDefinition {
     let names = CustomResourceDefinitionNames {
         kind: "IngressNode".into(),
         list_kind: Some("IngressNodeList".into()),
@@ -53,35 +56,80 @@ fn columns() -> Vec<CustomResourceColumnDefinition> {
     let columns = [
         ("Verdict", "string", "verdict"),
         ("Since", "date", "since"),
-        ("Published", "string", "published"),
+        ("Published", "boolean", "published"),
+        ("Held until", "string", "heldUntil"),
         ("Reason", "string", "reason"),
     ];
     columns.map(column).into()
 }
 
-/// What the columns show has a type; the rest of the status is the watcher's own business.
+/// Lists are keyed, so that under server-side apply each vantage owns its own reports and the writer all else.
 fn schema() -> JSONSchemaProps {
-    let text = |description: &str| JSONSchemaProps {
-        type_: Some("string".into()),
-        description: Some(description.into()),
-        ..JSONSchemaProps::default()
-    };
-    let mut since = text("Since when the verdict holds.");
-    since.format = Some("date-time".into());
-    let verdict = text("serving, unstable, down or unknown.");
-    let reason = text("Who saw what, and the rule that allowed or blocked a change.");
-    let properties = [("verdict", verdict), ("since", since), ("reason", reason)];
-    let status = JSONSchemaProps {
-        type_: Some("object".into()),
-        description: Some("What the watcher holds of the node.".into()),
-        properties: Some(properties.map(|(name, schema)| (name.to_owned(), schema)).into()),
-        x_kubernetes_preserve_unknown_fields: Some(true),
-        ..JSONSchemaProps::default()
-    };
-    JSONSchemaProps {
-        type_: Some("object".into()),
-        description: Some("A node that serves HTTP, as the watcher sees it from outside.".into()),
-        properties: Some([("status".to_owned(), status)].into()),
-        ..JSONSchemaProps::default()
-    }
+    let whole = json!({
+        "type": "object",
+        "description": "What the watcher holds to be true of an ingress node. Written by the watcher alone.",
+        "properties": {"spec": {"type": "object"}, "status": status()},
+    });
+    serde_json::from_value(whole).unwrap_or_default()
+}
+
+fn status() -> Value {
+    let mut properties = opinion();
+    properties["addresses"] = json!({
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["family"],
+        "items": {"type": "object", "required": ["family"], "properties": address()}
+    });
+    properties["withdrawn"] = json!({
+        "type": "array",
+        "description": "When it was withdrawn lately because of what probes said.",
+        "x-kubernetes-list-type": "atomic",
+        "items": moment()
+    });
+    properties["reports"] = json!({
+        "type": "array",
+        "description": "What each vantage sees, written by that vantage.",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["vantage", "family"],
+        "items": {"type": "object", "required": ["vantage", "family"], "properties": {
+            "vantage": {"type": "string", "description": "Node that the vantage runs on."},
+            "family": family(),
+            "site": {"type": "string", "description": "What the vantage shares its fate with."},
+            "view": {"type": "string", "enum": ["Unknown", "Up", "Down", "Unstable"]},
+            "cause": {"type": "string", "description": "Why it sees no good."},
+            "probed": moment()
+        }}
+    });
+    json!({"type": "object", "properties": properties})
+}
+
+/// What is said of a node, and of each of its addresses.
+fn opinion() -> Value {
+    json!({
+        "verdict": {"type": "string", "enum": ["Serving", "Unstable", "Down", "Unknown"]},
+        "since": moment(),
+        "published": {"type": "boolean", "description": "Whether it is in DNS, as last read."},
+        "reason": {"type": "string"},
+        "heldUntil": moment()
+    })
+}
+
+fn address() -> Value {
+    let mut properties = opinion();
+    properties["family"] = family();
+    properties["address"] = json!({"type": "string"});
+    properties["flaps"] = json!({
+        "type": "integer", "format": "int32", "minimum": 0, "description": "Withdrawals, each soon after the one before."
+    });
+    properties["lastFlap"] = moment();
+    properties
+}
+
+fn family() -> Value {
+    json!({"type": "string", "enum": ["IPv4", "IPv6"]})
+}
+
+fn moment() -> Value {
+    json!({"type": "string", "format": "date-time"})
 }

@@ -3,7 +3,6 @@ use super::{
     short_digest,
 };
 use crate::SYSTEM;
-use crate::config::{Config, Provider};
 use crate::part::{
     confined_pod, container, downward, meta, port, probe, resources, selector, tolerates_control_planes,
 };
@@ -16,6 +15,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use spec::{Watching, ZoneKeeper};
 use wire::Secret;
 
 /// Three vantages are the fewest of which a majority can be without one.
@@ -49,7 +49,7 @@ pub(super) fn budget() -> PodDisruptionBudget {
 
 /// `text`: the configuration as mounted; `credential`: changes when the credential does. New pods come with either.
 pub(super) fn deployment(
-    config: &Config,
+    config: &Watching,
     text: &str,
     image: &str,
     spread: Spread,
@@ -82,7 +82,7 @@ pub(super) fn deployment(
     Deployment { metadata: meta(APP, Some(SYSTEM), APP), spec: Some(spec), ..Deployment::default() }
 }
 
-fn pod(config: &Config, image: &str, spread: Spread) -> PodSpec {
+fn pod(config: &Watching, image: &str, spread: Spread) -> PodSpec {
     PodSpec {
         service_account_name: Some(APP.into()),
         containers: vec![watcher(config, image)],
@@ -106,14 +106,14 @@ fn pod(config: &Config, image: &str, spread: Spread) -> PodSpec {
     }
 }
 
-fn watcher(config: &Config, image: &str) -> Container {
+fn watcher(config: &Watching, image: &str) -> Container {
     let mut environment = vec![
         downward("POD_NAME", "metadata.name"),
         downward("POD_NAMESPACE", "metadata.namespace"),
         downward("POD_IP", "status.podIP"),
         downward("NODE_NAME", "spec.nodeName"),
     ];
-    if config.provider == (Provider::Cloudflare {}) {
+    if config.provider == ZoneKeeper::Cloudflare {
         environment.push(token());
     }
     let mount = VolumeMount {
@@ -145,7 +145,7 @@ fn token() -> EnvVar {
 }
 
 /// The configuration, and beside it the key file where there is one.
-fn volume(provider: &Provider) -> Volume {
+fn volume(provider: &ZoneKeeper) -> Volume {
     let item = |key: &str| KeyToPath { key: key.into(), path: key.into(), ..KeyToPath::default() };
     let config = ConfigMapProjection {
         name: APP.into(),
@@ -153,7 +153,7 @@ fn volume(provider: &Provider) -> Volume {
         ..ConfigMapProjection::default()
     };
     let mut sources = vec![VolumeProjection { config_map: Some(config), ..VolumeProjection::default() }];
-    if let Provider::Rfc2136 { key_file: Some(_), .. } = provider {
+    if let ZoneKeeper::Rfc2136 { key_file: Some(_), .. } = provider {
         let key = SecretProjection {
             name: DNS_SECRET.into(),
             items: Some(vec![item(KEY_FILE)]),

@@ -142,12 +142,16 @@ pub(super) fn read_provider(node: &Node, faults: &mut Faults) -> Option<ZoneKeep
             Fields::read(&entry.value, "`cloudflare`", &entry.key_span, &[], faults).map(|_| ZoneKeeper::Cloudflare)
         }
         (None, Some(entry)) => {
-            let keys = &["server", "keyFile"];
+            let keys = &["server", "zone", "keyFile", "keyName", "algorithm"];
             let inner = Fields::read(&entry.value, "`rfc2136`", &entry.key_span, keys, faults)?;
             let server = text(inner.require("server", "ns1.example.com", faults)?, "`server`", faults)?;
-            let key_file = inner.get("keyFile").and_then(|node| text(node, "`keyFile`", faults));
-            let key_file = key_file.map(|path| path.value.to_owned());
-            Some(ZoneKeeper::Rfc2136 { server: server.value.to_owned(), key_file })
+            let server = server.value.to_owned();
+            let mut said = |key: &str| {
+                inner.get(key).and_then(|node| text(node, &format!("`{key}`"), faults)).map(|at| at.value.to_owned())
+            };
+            let (zone, key_file) = (said("zone"), said("keyFile"));
+            let (key_name, algorithm) = (said("keyName"), said("algorithm"));
+            Some(ZoneKeeper::Rfc2136 { server, zone, key_file, key_name, algorithm })
         }
         _ => {
             faults.error(code::MISSING_KEY, &node.span, "`provider` names one DNS provider", help(remedy));
@@ -159,8 +163,17 @@ pub(super) fn read_provider(node: &Node, faults: &mut Faults) -> Option<ZoneKeep
 pub(super) fn write_provider(provider: &ZoneKeeper) -> Json {
     match provider {
         ZoneKeeper::Cloudflare => json!({"cloudflare": {}}),
-        ZoneKeeper::Rfc2136 { server, key_file: None } => json!({"rfc2136": {"server": server}}),
-        ZoneKeeper::Rfc2136 { server, key_file } => json!({"rfc2136": {"server": server, "keyFile": key_file}}),
+        ZoneKeeper::Rfc2136 { server, zone, key_file, key_name, algorithm } => {
+            let mut fields = serde_json::Map::new();
+            fields.insert("server".into(), server.as_str().into());
+            for (key, value) in [("zone", zone), ("keyName", key_name), ("keyFile", key_file), ("algorithm", algorithm)]
+            {
+                if let Some(value) = value {
+                    fields.insert(key.into(), value.as_str().into());
+                }
+            }
+            json!({"rfc2136": fields})
+        }
     }
 }
 
