@@ -85,7 +85,7 @@ async fn candidate(name: &'static str, client: kube::Client, stage: Arc<Stage>) 
         })
     };
     let client = kube::Client::new(through, "default");
-    let api = LeaseApi::new(client, "default", stage.time.clone(), Duration::from_millis(1_000));
+    let api = LeaseApi::new(client, "default", stage.time.clone(), Duration::from_secs(1));
     let mut candidacy = Candidacy::new(name, TIMES);
     while !stage.dead.lock().unwrap().contains(&name) {
         if !stage.frozen.lock().unwrap().contains(&name) {

@@ -1,5 +1,5 @@
 //! Vantages talk over loopback: who has a leaf of the authority is heard, nobody else gets in.
-#![allow(clippy::unwrap_used, reason = "a program of tests, helpers included")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a program of tests, helpers included")]
 
 use detect::{Family, Flaps, Memory, Report, Target, Vantage, Verdict, View};
 use jiff::{Timestamp, ToSpan};

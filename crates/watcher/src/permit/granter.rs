@@ -55,15 +55,14 @@ impl Granter {
     /// Answers an ask.
     pub fn ask(&mut self, now_ms: Millis, ask: &Ask) -> Reply {
         self.heard.insert(ask.holder.name.clone(), now_ms);
-        let said = match self.refusal(now_ms, ask) {
-            Some(refusal) => Said::Refused(refusal),
-            None => {
-                self.generation = self.generation.max(ask.generation);
-                let number = self.grant.as_ref().filter(|grant| grant.to == ask.holder).map_or(0, |grant| grant.number);
-                let number = number.max(ask.number);
-                self.grant = Some(Grant { to: ask.holder.clone(), number, until_ms: now_ms + self.terms.term_ms });
-                Said::Granted
-            }
+        let said = if let Some(refusal) = self.refusal(now_ms, ask) {
+            Said::Refused(refusal)
+        } else {
+            self.generation = self.generation.max(ask.generation);
+            let before = self.grant.as_ref().filter(|grant| grant.to == ask.holder).map_or(0, |grant| grant.number);
+            let (number, until_ms) = (before.max(ask.number), now_ms + self.terms.term_ms);
+            self.grant = Some(Grant { to: ask.holder.clone(), number, until_ms });
+            Said::Granted
         };
         self.forget(now_ms);
         Reply { holder: ask.holder.clone(), number: ask.number, said }

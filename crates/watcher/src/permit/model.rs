@@ -73,8 +73,11 @@ fn lair(broken: Broken) -> World {
     let changing = Bounds { changes: 8, strangers: 2, renewals: 20, slow: 4, repeats: 0, ..calm };
     let shrinking = Bounds { ticks: 40, ..Bounds::default() };
     let (members, bounds) = match broken {
-        Broken::TwoGrantsAtOnce | Broken::CountsFromReceipt | Broken::AnyReplyWillDo => (3, calm),
-        Broken::NoWaiting | Broken::HalfIsEnough => (3, calm),
+        Broken::TwoGrantsAtOnce
+        | Broken::CountsFromReceipt
+        | Broken::AnyReplyWillDo
+        | Broken::NoWaiting
+        | Broken::HalfIsEnough => (3, calm),
         Broken::GrantsAfterRestart => (3, Bounds { restarts: 4, ..calm }),
         Broken::GrantsUnread => (5, Bounds { restarts: 2, ..shrinking }),
         Broken::GrantsOldGenerations => (5, shrinking),
