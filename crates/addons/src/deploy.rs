@@ -54,7 +54,8 @@ fn of_kind(objects: &[Object], is: impl Fn(&str) -> bool) -> impl Iterator<Item 
 }
 
 fn documents<'a>(objects: impl Iterator<Item = &'a Object>) -> String {
-    objects.map(|object| format!("---\n{}", yaml::write(object.body()))).collect()
+    let documents: Vec<String> = objects.map(|object| yaml::write(object.body())).collect();
+    documents.iter().flat_map(|document| ["---\n", document]).collect()
 }
 
 fn chart() -> String {
@@ -89,9 +90,10 @@ fn templates(objects: &[Object], config: &Watching) -> String {
             }
             _ => {}
         }
-        format!("---\n{}", yaml::write(&body))
+        yaml::write(&body)
     });
-    let text: String = documents.collect();
+    let documents: Vec<String> = documents.collect();
+    let text: String = documents.iter().flat_map(|document| ["---\n", document]).collect();
     // Quotes that YAML needs around braces go with them.
     let filled = |text: String, (mark, by): (&str, &str)| {
         text.replace(&format!("\"{{{{{mark}}}}}\""), by).replace(&format!("'{{{{{mark}}}}}'"), by)

@@ -1,3 +1,4 @@
+use crate::objects::Failure;
 use wire::{Fate, Sorted};
 
 /// Why a step, or a look at the world, failed.
@@ -17,7 +18,7 @@ pub enum Error {
     Kubernetes(String),
     /// An add-on's objects could not be applied or removed.
     #[error(transparent)]
-    Objects(#[from] crate::objects::Failure),
+    Objects(Box<Failure>),
     /// A configuration cannot be rendered.
     #[error(transparent)]
     Config(#[from] talos::ConfigError),
@@ -55,6 +56,12 @@ pub enum Error {
     Unknown(String),
 }
 
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        Error::Objects(Box::new(failure))
+    }
+}
+
 impl Error {
     /// The code that `bouquet explain` knows.
     pub fn code(&self) -> &'static str {
@@ -62,7 +69,7 @@ impl Error {
             Error::Vendor(error) => error.why.code(),
             Error::Node(error) => error.code(),
             Error::Factory(error) => error.code(),
-            Error::Objects(crate::objects::Failure::Conflict { .. }) => "BQ0507",
+            Error::Objects(failure) if matches!(**failure, Failure::Conflict { .. }) => "BQ0507",
             Error::Kubernetes(_) | Error::Objects(_) => "BQ0501",
             Error::Config(error) => error.code(),
             Error::TooLong(error) => error.code(),
@@ -81,7 +88,7 @@ impl Error {
             Error::Node(error) => Some(error.help().to_owned()),
             Error::Factory(error) => Some(error.help().to_owned()),
             Error::TooLong(error) => Some(error.help().to_owned()),
-            Error::Objects(crate::objects::Failure::Conflict { .. }) => {
+            Error::Objects(failure) if matches!(**failure, Failure::Conflict { .. }) => {
                 Some("take the field back from whoever set it, or let bouquet take it: `bouquet apply --adopt`".into())
             }
             Error::Late { .. } => {

@@ -36,7 +36,7 @@ use wire::{Pace, Time};
 /// Requests about one add-on that are under way at once.
 const AT_ONCE: usize = 8;
 /// A custom kind is served within a second or two of its definition.
-const ESTABLISHED_WITHIN: Duration = Duration::from_secs(60);
+const ESTABLISHED_WITHIN: Duration = Duration::from_mins(1);
 
 /// Why an add-on could not be installed.
 #[derive(Debug, thiserror::Error)]

@@ -1,4 +1,5 @@
 use super::style::Ink;
+use super::width::hanging;
 use engine::{NodeStatus, Status};
 use std::fmt::Write;
 
@@ -26,7 +27,8 @@ pub fn status(ink: Ink, status: &Status) -> String {
     }
     for addon in &status.addons {
         for trouble in &addon.trouble {
-            let _ = writeln!(text, "{} {}: {trouble}", ink.warn("!"), addon.name);
+            let head = format!("{} ", ink.warn("!"));
+            let _ = writeln!(text, "{}", hanging(&head, "! ".len(), &format!("{}: {trouble}", addon.name)));
         }
     }
     text

@@ -1,6 +1,6 @@
 //! Add-ons, and what nodes are told for them.
 
-use crate::objects::{self, Failure};
+use crate::objects;
 use crate::site::Site;
 use crate::{Error, deadline, kubernetes};
 use addons::{Addon, Id, SYSTEM, WATCHER_DEPLOYMENT};
@@ -50,7 +50,7 @@ pub(super) async fn install(site: &Arc<Site>, name: &str, adopt: bool) -> Result
         };
         let waited = time.now().duration_since(began).unsigned_abs();
         match done {
-            Err(Error::Objects(failure)) if !failure.is_transient() => return Err(failure.into()),
+            Err(Error::Objects(failure)) if !failure.is_transient() => return Err(Error::Objects(failure)),
             Err(_) if waited <= deadline::INSTALL => time.sleep(Pace::NODE.next(waited)).await,
             done => return done,
         }
@@ -88,7 +88,7 @@ pub(super) async fn await_ready(site: &Arc<Site>, name: &str) -> Result<(), Erro
 /// Removes an add-on that nobody wants any more.
 pub(super) async fn remove(site: &Arc<Site>, name: &str) -> Result<(), Error> {
     let client = client(site).await?;
-    objects::uninstall(&client, name).await.map_err(|failure: Failure| failure.into())
+    Ok(objects::uninstall(&client, name).await?)
 }
 
 /// Stops the watcher, where there still is somebody to tell: its machines are about to go, and it with them.
