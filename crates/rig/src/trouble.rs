@@ -27,6 +27,11 @@ impl Rig {
         send("CONT", program, machine)
     }
 
+    /// Kills all processes of a program on a machine, in containers or not.
+    pub fn end(&self, program: &str, machine: Machine) -> Result<(), Failure> {
+        send("KILL", program, machine)
+    }
+
     /// Takes the power from a machine: all that ran on it is gone at once, and so is its network.
     pub fn kill(&self, machine: Machine) -> Result<(), Failure> {
         self.ip(Some(SWITCH), &format!("link del {}\n", machine.port()))?;
