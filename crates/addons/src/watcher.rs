@@ -51,8 +51,7 @@ pub(crate) fn addon(cluster: &Cluster, given: Given<'_>) -> Option<Addon> {
     let provider = provider(&cluster.dns.as_ref()?.provider, given);
     let config = Watching { profile: cluster.watcher.profile, ..watching(&cluster.name, domain, provider) };
     let image = cluster.watcher.image.clone().unwrap_or_else(image);
-    // On fewer nodes than replicas some must share one.
-    let spread = if cluster.nodes.len() >= 3 { Spread::Strict } else { Spread::Loose };
+    let spread = Spread::Strict(cluster.nodes.len());
     let mut objects = objects(&config, &image, spread, given.credential.map(fingerprint));
     objects.extend(given.credential.map(credential_object));
     Some(Addon { name: WATCHER, objects })
@@ -82,7 +81,7 @@ pub(crate) fn objects(config: &Watching, image: &str, spread: Spread, credential
     objects.extend(rights::all());
     objects.push(Object::of(&config_map(&text)));
     objects.extend(services().iter().map(Object::of));
-    objects.push(Object::of(&workload::budget()));
+    objects.extend(workload::budget(spread).iter().map(Object::of));
     objects.push(Object::of(&workload::deployment(config, &text, image, spread, credential)));
     objects.push(Object::of(&canary(config)));
     objects

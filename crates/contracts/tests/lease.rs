@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Builder;
-use watcher::lease::{Candidacy, LeaseApi, LeaseTimes};
+use watcher::lease::{Candidacy, LeaseApi, LeaseTimes, Leases};
 use watcher::peer::cluster_authority;
 use wire::{Rng, Time};
 

@@ -61,7 +61,7 @@ fn whatever_breaks_on_a_node_takes_it_out_of_dns_and_what_breaks_on_all_takes_no
     with_the_writer(&bench);
     everywhere(&bench);
     without_the_api(&mut bench);
-    bench.rig.down().unwrap();
+    bench.end();
 }
 
 /// Something breaks on one node: it goes, the others stay, and it comes back.

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 #[command(name = "bouquet-watcher", version)]
 pub struct Args {
     /// The configuration.
-    #[arg(long, default_value = "/etc/bouquet-watcher/config.yaml")]
+    #[arg(long, default_value = watcher::run::CONFIG)]
     pub config: PathBuf,
     /// Look, decide and tell; change nothing, whatever the configuration says.
     #[arg(long)]
@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long, env = "POD_NAME", default_value = "bouquet-watcher")]
     pub pod: String,
     /// Its namespace.
-    #[arg(long, env = "POD_NAMESPACE", default_value = "bouquet-system")]
+    #[arg(long, env = "POD_NAMESPACE", default_value = watcher::run::NAMESPACE)]
     pub namespace: String,
     /// The node it runs on.
     #[arg(long, env = "NODE_NAME", default_value = "")]

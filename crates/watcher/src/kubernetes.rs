@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use clouds::Settings;
 use futures::future::BoxFuture;
 use http::header::AUTHORIZATION;
 use http::{HeaderValue, Request, Response};
@@ -37,6 +38,24 @@ pub struct Access {
 pub struct NoAccess(String);
 
 impl Access {
+    /// As the service account of the pod that these settings are of.
+    pub fn of_pod(settings: &Arc<dyn Settings>, namespace: &str) -> Result<Self, NoAccess> {
+        let variable = |name: &str| {
+            let found = settings.variable(name).map(|value| value.expose().to_owned());
+            found.ok_or_else(|| NoAccess(format!("{name} is not set: run in a pod, or name a --kubeconfig")))
+        };
+        let host = variable("KUBERNETES_SERVICE_HOST")?;
+        let port = variable("KUBERNETES_SERVICE_PORT")?;
+        let port = port.parse().map_err(|error| NoAccess(format!("KUBERNETES_SERVICE_PORT: {error}")))?;
+        let ca = settings.file(&format!("{SERVICE_ACCOUNT}/ca.crt")).map_err(NoAccess)?;
+        let of_token = settings.clone();
+        let token = Arc::new(move || {
+            let text = of_token.file(&format!("{SERVICE_ACCOUNT}/token")).ok()?;
+            Some(Secret::new(text.expose().trim()))
+        });
+        Self::in_cluster(&host, port, ca.expose().as_bytes(), token, namespace)
+    }
+
     /// As a pod's service account; `ca` is PEM.
     pub fn in_cluster(host: &str, port: u16, ca: &[u8], token: TokenSource, namespace: &str) -> Result<Self, NoAccess> {
         let tls = Tls { server_name: host.to_owned(), roots: Roots::Only(certificates(ca)?), identity: None };

@@ -1,7 +1,7 @@
 //! The Lease `bouquet-watcher`: whose turn it is, and the roll of vantages.
 //!
 //! ```text
-//! LeaseApi::read ──LeaseView──▶ Candidacy::saw ──▶ Candidacy::next ──Step──▶ Candidacy::draft ──▶ LeaseApi::write
+//! Leases::read ──LeaseView──▶ Candidacy::saw ──▶ Candidacy::next ──Step──▶ Candidacy::draft ──▶ Leases::write
 //! ```
 //!
 //! Deciding is client-go's: a Lease is another's for as long as its duration after *our own clock* last saw it change, so that
@@ -14,7 +14,7 @@
 
 mod api;
 
-pub use api::{LeaseApi, LeaseTrouble};
+pub use api::{LeaseApi, LeaseTrouble, Leases};
 
 use crate::permit::Roll;
 use detect::Millis;

@@ -26,6 +26,7 @@ pub mod permit;
 pub mod probe;
 pub mod process;
 pub mod provider;
+pub mod run;
 pub mod scene;
 pub mod start;
 pub mod status;

@@ -81,6 +81,15 @@ pub struct Heard {
     pub reports: Vec<Report>,
 }
 
+impl Heard {
+    /// Whether the other says the same, times aside.
+    fn says_what(&self, other: &Heard) -> bool {
+        let said = |heard: &'_ Heard| (heard.vantage.clone(), heard.trusted, heard.reports.len());
+        let same = |a: &Report, b: &Report| (&a.target, a.view, a.cause) == (&b.target, b.view, b.cause);
+        said(self) == said(other) && self.reports.iter().zip(&other.reports).all(|(a, b)| same(a, b))
+    }
+}
+
 /// See above.
 pub struct Mind {
     /// Who this is.
@@ -166,17 +175,19 @@ impl Mind {
         Vantage { node, site }
     }
 
-    /// What another vantage said. The memory is taken over from whoever may write.
-    pub fn told(&mut self, pod: &str, heard: Heard, memory: Option<Memory>) {
+    /// What another vantage said, and whether that may change a decision. The memory is taken over from whoever may write.
+    pub fn told(&mut self, pod: &str, heard: Heard, memory: Option<Memory>) -> bool {
         if pod == self.me.pod {
-            return;
+            return false;
         }
         let now_ms = heard.at_ms;
+        let is_news = self.heard.get(pod).is_none_or(|before| !before.says_what(&heard));
         self.heard.insert(pod.to_owned(), heard);
         self.heard.retain(|_, heard| now_ms.saturating_sub(heard.at_ms) < FORGET_MS);
         if let Some(memory) = memory.filter(|_| self.holder.standing(now_ms) == Standing::Mute) {
             self.memory = memory;
         }
+        is_news
     }
 
     /// What an earlier writer has left behind, where nothing is known yet.

@@ -31,6 +31,18 @@ pub enum Unfit {
     /// A range of addresses cannot be read.
     #[error("allowAddresses: {0}")]
     Range(#[from] crate::scene::BadRange),
+    /// A file cannot be read; the words name it.
+    #[error("{0}")]
+    File(String),
+    /// The configuration is wrong: every fault, with its place.
+    #[error("the configuration has faults:\n{0}")]
+    Config(String),
+    /// A webhook cannot be used.
+    #[error(transparent)]
+    Hook(#[from] crate::tell::HookError),
+    /// There is no way to the Kubernetes API.
+    #[error(transparent)]
+    Access(#[from] crate::kubernetes::NoAccess),
 }
 
 /// The numbers of a configuration.
@@ -186,22 +198,4 @@ impl Start {
 fn anchor(text: &str) -> Option<Target> {
     let (host, port) = text.rsplit_once(':')?;
     Some(Target::plain(host.trim_start_matches('[').trim_end_matches(']'), port.parse().ok()?))
-}
-
-/// The variables of a pod's environment, and its files.
-pub struct PodSettings {
-    /// Looks a variable up.
-    pub variable: Box<dyn Fn(&str) -> Option<wire::Secret> + Send + Sync>,
-    /// Reads a file.
-    pub file: Box<dyn Fn(&str) -> Result<wire::Secret, String> + Send + Sync>,
-}
-
-impl clouds::Settings for PodSettings {
-    fn variable(&self, name: &str) -> Option<wire::Secret> {
-        (self.variable)(name).filter(|value| !value.expose().is_empty())
-    }
-
-    fn file(&self, path: &str) -> Result<wire::Secret, String> {
-        (self.file)(path)
-    }
 }

@@ -19,7 +19,7 @@ use spec::{Watching, ZoneKeeper};
 use wire::Secret;
 
 /// Three vantages are the fewest of which a majority can be without one.
-const REPLICAS: i32 = 3;
+const REPLICAS_MOST: i32 = 3;
 /// Handing the pen over and draining fits well into it.
 const TERMINATION_S: i64 = 30;
 /// Nobody's in the image, which has no users.
@@ -31,20 +31,31 @@ const HOSTNAME: &str = "kubernetes.io/hostname";
 /// How replicas share nodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Spread {
-    /// Rather fewer replicas than two of them on one node: they would see the same.
-    Strict,
-    /// On few nodes, or on clusters unknown, some may share one.
+    /// On a cluster of this many nodes, each on its own: two on one node would see the same.
+    Strict(usize),
+    /// On clusters unknown some may share a node.
     Loose,
 }
 
-/// Drains may take one replica at a time.
-pub(super) fn budget() -> PodDisruptionBudget {
+impl Spread {
+    fn replicas(self) -> i32 {
+        match self {
+            Spread::Strict(nodes) => i32::try_from(nodes).unwrap_or(REPLICAS_MOST).clamp(1, REPLICAS_MOST),
+            Spread::Loose => REPLICAS_MOST,
+        }
+    }
+}
+
+/// Drains may take one replica at a time. A single one gets no budget: with it, its node could never be drained.
+pub(super) fn budget(spread: Spread) -> Option<PodDisruptionBudget> {
+    let others = spread.replicas() - 1;
     let spec = PodDisruptionBudgetSpec {
-        min_available: Some(IntOrString::Int(REPLICAS - 1)),
+        min_available: Some(IntOrString::Int(others)),
         selector: Some(selector(APP)),
         ..PodDisruptionBudgetSpec::default()
     };
-    PodDisruptionBudget { metadata: meta(APP, Some(SYSTEM), APP), spec: Some(spec), ..PodDisruptionBudget::default() }
+    let metadata = meta(APP, Some(SYSTEM), APP);
+    (others > 0).then(|| PodDisruptionBudget { metadata, spec: Some(spec), ..PodDisruptionBudget::default() })
 }
 
 /// `text`: the configuration as mounted; `credential`: changes when the credential does. New pods come with either.
@@ -59,7 +70,7 @@ pub(super) fn deployment(
     let mut annotations = vec![("bouquet.dev/config".to_owned(), digest)];
     annotations.extend(credential.map(|digest| ("bouquet.dev/credential".to_owned(), digest)));
     let spec = DeploymentSpec {
-        replicas: Some(REPLICAS),
+        replicas: Some(spread.replicas()),
         selector: selector(APP),
         strategy: Some(DeploymentStrategy {
             type_: Some("RollingUpdate".into()),
@@ -92,7 +103,7 @@ fn pod(config: &Watching, image: &str, spread: Spread) -> PodSpec {
             max_skew: 1,
             topology_key: HOSTNAME.into(),
             when_unsatisfiable: match spread {
-                Spread::Strict => "DoNotSchedule".into(),
+                Spread::Strict(_) => "DoNotSchedule".into(),
                 Spread::Loose => "ScheduleAnyway".into(),
             },
             label_selector: Some(selector(APP)),

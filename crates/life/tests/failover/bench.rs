@@ -186,6 +186,12 @@ impl Bench {
         told + &fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
+    /// Takes it all down, and fails if something stays.
+    pub fn end(self) {
+        drop(self);
+        rig::down().unwrap();
+    }
+
     fn on_the_internet(&self, program: &Command) -> Command {
         inside(&self.rig, program)
     }

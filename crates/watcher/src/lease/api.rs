@@ -2,6 +2,7 @@
 
 use super::{Candidacy, LEASE, LeaseView, Step};
 use crate::permit::Roll;
+use async_trait::async_trait;
 use detect::Millis;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, PostParams};
@@ -22,6 +23,49 @@ pub enum LeaseTrouble {
     Lost(String),
 }
 
+/// Where the Lease is kept: two calls, and what is made of them.
+#[async_trait]
+pub trait Leases: Send + Sync {
+    /// The clock of whoever calls.
+    fn time(&self) -> &Time;
+
+    /// etcd's own word, not a cache's; `None`: there is no Lease.
+    async fn read(&self) -> Result<Option<LeaseView>, LeaseTrouble>;
+
+    /// Makes it or writes over exactly the version that it was drafted from.
+    async fn write(&self, object: &Lease) -> Result<LeaseView, LeaseTrouble>;
+
+    /// One round: looks, decides, and writes what is decided, with a change of the roll if the Lease is ours. True if it was written.
+    async fn turn(
+        &self,
+        candidacy: &mut Candidacy,
+        aside: bool,
+        change: Option<&Roll>,
+    ) -> Result<bool, LeaseTrouble> {
+        let view = self.read().await?;
+        candidacy.saw(now_ms(self.time()), view);
+        let step = candidacy.next(now_ms(self.time()), aside);
+        let change = change.filter(|_| step == Step::Renew);
+        let Some(object) = candidacy.draft(&step, change, self.time().now()) else { return Ok(false) };
+        let sent_ms = now_ms(self.time());
+        let view = self.write(&object).await?;
+        candidacy.wrote(sent_ms, now_ms(self.time()), view);
+        Ok(true)
+    }
+
+    /// Gives it back. The holder must have stopped writing before.
+    async fn release(&self, candidacy: &mut Candidacy) -> Result<(), LeaseTrouble> {
+        let Some(object) = candidacy.draft_release(self.time().now()) else { return Ok(()) };
+        let view = self.write(&object).await?;
+        candidacy.wrote(now_ms(self.time()), now_ms(self.time()), view);
+        Ok(())
+    }
+}
+
+fn now_ms(time: &Time) -> Millis {
+    u64::try_from(time.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The Lease in the cluster.
 #[derive(Clone)]
 pub struct LeaseApi {
@@ -30,19 +74,17 @@ pub struct LeaseApi {
     timeout: Duration,
 }
 
-impl LeaseApi {
-    /// In this namespace. `timeout` is a call's: less than the renew deadline.
-    pub fn new(client: kube::Client, namespace: &str, time: Time, timeout: Duration) -> Self {
-        LeaseApi { leases: Api::namespaced(client, namespace), time, timeout }
+#[async_trait]
+impl Leases for LeaseApi {
+    fn time(&self) -> &Time {
+        &self.time
     }
 
-    /// etcd's own word, not a cache's; `None`: there is no Lease.
-    pub async fn read(&self) -> Result<Option<LeaseView>, LeaseTrouble> {
+    async fn read(&self) -> Result<Option<LeaseView>, LeaseTrouble> {
         Ok(self.within(self.leases.get_opt(LEASE)).await?.map(LeaseView::of))
     }
 
-    /// Makes it or writes over exactly the version that it was drafted from.
-    pub async fn write(&self, object: &Lease) -> Result<LeaseView, LeaseTrouble> {
+    async fn write(&self, object: &Lease) -> Result<LeaseView, LeaseTrouble> {
         let params = PostParams::default();
         let written = if object.metadata.resource_version.is_none() {
             self.within(self.leases.create(&params, object)).await
@@ -51,35 +93,12 @@ impl LeaseApi {
         };
         written.map(LeaseView::of)
     }
+}
 
-    /// One round: looks, decides, and writes what is decided, with a change of the roll if the Lease is ours. True if it was written.
-    pub async fn turn(
-        &self,
-        candidacy: &mut Candidacy,
-        aside: bool,
-        change: Option<&Roll>,
-    ) -> Result<bool, LeaseTrouble> {
-        let view = self.read().await?;
-        candidacy.saw(self.now_ms(), view);
-        let step = candidacy.next(self.now_ms(), aside);
-        let change = change.filter(|_| step == Step::Renew);
-        let Some(object) = candidacy.draft(&step, change, self.time.now()) else { return Ok(false) };
-        let sent_ms = self.now_ms();
-        let view = self.write(&object).await?;
-        candidacy.wrote(sent_ms, self.now_ms(), view);
-        Ok(true)
-    }
-
-    /// Gives it back. The holder must have stopped writing before.
-    pub async fn release(&self, candidacy: &mut Candidacy) -> Result<(), LeaseTrouble> {
-        let Some(object) = candidacy.draft_release(self.time.now()) else { return Ok(()) };
-        let view = self.write(&object).await?;
-        candidacy.wrote(self.now_ms(), self.now_ms(), view);
-        Ok(())
-    }
-
-    fn now_ms(&self) -> Millis {
-        u64::try_from(self.time.elapsed().as_millis()).unwrap_or(u64::MAX)
+impl LeaseApi {
+    /// In this namespace. `timeout` is a call's: less than the renew deadline.
+    pub fn new(client: kube::Client, namespace: &str, time: Time, timeout: Duration) -> Self {
+        LeaseApi { leases: Api::namespaced(client, namespace), time, timeout }
     }
 
     async fn within<T>(&self, call: impl Future<Output = kube::Result<T>>) -> Result<T, LeaseTrouble> {

@@ -44,6 +44,16 @@ pub enum Standing {
     },
 }
 
+impl Standing {
+    /// Whether it allows the same, however long it lasts.
+    pub(crate) fn is_like(self, other: Standing) -> bool {
+        match (self, other) {
+            (Standing::Live { since_ms: a, .. }, Standing::Live { since_ms: b, .. }) => a == b,
+            (a, b) => a == b,
+        }
+    }
+}
+
 impl Holder {
     /// One that has just started, and has no permit.
     pub fn new(terms: Terms, own: Candidate) -> Self {

@@ -22,8 +22,9 @@ impl Ears for Process {
         let trusted = told.sights.iter().all(|sight| sight.trusted);
         let heard = Heard { at_ms: now_ms, vantage: told.vantage, trusted, reports };
         let memory = told.memory.map(|memory| memory.memory(now_ms));
-        self.with(|mind| mind.told(&told.pod, heard, memory));
-        self.wake();
+        if self.with(|mind| mind.told(&told.pod, heard, memory)) {
+            self.wake();
+        }
         self.word()
     }
 
@@ -108,8 +109,14 @@ impl Process {
                     Some((reply, pod)) = out.next() => {
                         let now_ms = self.now_ms();
                         if let Some(reply) = reply {
-                            self.with(|mind| mind.holder.heard(now_ms, &pod, &reply));
-                            self.wake();
+                            let is_turned = self.with(|mind| {
+                                let before = mind.holder.standing(now_ms);
+                                mind.holder.heard(now_ms, &pod, &reply);
+                                !before.is_like(mind.holder.standing(now_ms))
+                            });
+                            if is_turned {
+                                self.wake();
+                            }
                         }
                     }
                     () = &mut next => break,

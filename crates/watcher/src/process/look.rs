@@ -15,10 +15,19 @@ impl Process {
         let mut rng = self.time.rng("eyes");
         let mut woken = self.woken.subscribe();
         let mut out = FuturesUnordered::new();
+        let mut suspects = 0;
         loop {
             let now_ms = self.now_ms();
             #[allow(clippy::cast_precision_loss, reason = "a draw of one in a million")]
-            let begun = self.with(|mind| mind.eyes.begin(now_ms, || rng.below(1_000_000) as f64 / 1e6));
+            let (begun, suspected) = self.with(|mind| {
+                let begun = mind.eyes.begin(now_ms, || rng.below(1_000_000) as f64 / 1e6);
+                (begun, mind.eyes.suspects().len())
+            });
+            if suspected > suspects {
+                // The zone is read while suspicion ripens: that begins now, not at the next turn.
+                self.wake();
+            }
+            suspects = suspected;
             for begin in begun {
                 let nonce = format!("{:016x}", rng.next_u64());
                 out.push(async move {

@@ -1,7 +1,7 @@
 //! The Lease's loop: standing for it, keeping it, and keeping its roll.
 
 use super::Process;
-use crate::lease::{Candidacy, LeaseApi, LeaseTimes, LeaseTrouble};
+use crate::lease::{Candidacy, LeaseTimes, LeaseTrouble, Leases};
 use crate::permit::{Change, Roll};
 use detect::Millis;
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ const ALIVE_MS: Millis = 3_000;
 
 impl Process {
     /// Stands for the Lease, and keeps it while it is ours; ends, the Lease given back, once the process retires.
-    pub async fn stand(&self, api: &LeaseApi, times: LeaseTimes) {
+    pub async fn stand(&self, api: &dyn Leases, times: LeaseTimes) {
         let own = self.with(|mind| mind.me.pod.clone());
         let mut candidacy = Candidacy::new(&own, times);
         let mut alone_since_ms = None;
