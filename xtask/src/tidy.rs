@@ -21,9 +21,10 @@ const FLOORS: &[(&str, u8)] = &[
     ("bouquet-engine", 3),
     ("bouquet-watcher", 3),
     ("bouquet-greenhouse", 3),
-    ("bouquet", 4),
-    ("bouquet-life", 4),
+    ("bouquet-pods", 4),
     ("bouquet-contracts", 4),
+    ("bouquet", 5),
+    ("bouquet-life", 5),
 ];
 /// The simulated world is not made of the product's own types, so that one misspelt field cannot pass on both sides.
 const GREENHOUSE_MAY_IMPORT: &[&str] = &["bouquet-wire"];

@@ -18,7 +18,7 @@ use spec::{Cluster, Ingress, Taint};
 use std::collections::BTreeSet;
 
 /// By tag until the lock resolves it to a digest.
-const IMAGE: &str = "docker.io/traefik:v3.7.11";
+const IMAGE: &str = "docker.io/library/traefik:v3.7.11";
 /// The user that upstream's chart runs it as.
 const UID: i64 = 65532;
 /// After SIGTERM it goes on taking requests for as long, so that whoever watches it can send clients elsewhere.

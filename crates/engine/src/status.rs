@@ -1,5 +1,6 @@
 //! How the cluster is: the same sweep that plans are made from, told node by node.
 
+use crate::ingress::{self, IngressStatus};
 use crate::reach::{Reach, Subject};
 use crate::{Error, observe};
 use plan::{AddonSeen, Observed};
@@ -66,6 +67,9 @@ pub struct NodeStatus {
     /// Whether etcd runs there; absent on workers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub etcd: Option<bool>,
+    /// What the watcher holds of it; absent where it does not serve, or no watcher has spoken.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<IngressStatus>,
     /// What is wrong with it, in words.
     pub trouble: Vec<String>,
 }
@@ -85,7 +89,14 @@ pub async fn status(reach: &Reach, subject: &Subject) -> Result<Status, Error> {
     let addons = reach.wish(subject).addons(&observed);
     let addons = addons.iter().filter(|_| observed.kubernetes.is_some());
     let addons = addons.map(|addon| addon_status(addon.name, observed.addons.get(addon.name))).collect();
-    Ok(told(subject, &observed, addons))
+    let mut status = told(subject, &observed, addons);
+    if observed.kubernetes.is_some() {
+        let mut ingress = ingress::look(reach, subject, &observed).await;
+        for node in &mut status.nodes {
+            node.ingress = ingress.remove(&node.name);
+        }
+    }
+    Ok(status)
 }
 
 fn addon_status(name: &str, seen: Option<&AddonSeen>) -> AddonStatus {
@@ -170,6 +181,7 @@ fn node(subject: &Subject, observed: &Observed, name: &str) -> NodeStatus {
             mesh: device.and_then(|device| device.address),
         },
         etcd: seen.and_then(|seen| seen.etcd),
+        ingress: None,
         trouble,
     }
 }

@@ -32,6 +32,7 @@ mod net;
 mod oci;
 mod program;
 mod rescue;
+mod resolvers;
 mod s3;
 mod serve;
 mod tailscale;

@@ -256,6 +256,10 @@ impl World {
         let authority = format!("{host}:{port}");
         let vendor = self.with(|state| state.net.vendor(host, port));
         if let Some(endpoint) = vendor {
+            if self.with(|state| is_astray(state, from, host)) {
+                self.delay(CONNECT_TIMEOUT).await;
+                return Err(Error::TimedOut(authority));
+            }
             self.delay(Duration::from_millis(20)).await;
             let address = self.with(|state| public_address(state, from));
             return Ok((endpoint, Peer { address, from, to: None, certificates: None }));
@@ -500,6 +504,13 @@ fn is_lost(state: &mut State, from: From, to: MachineId, over_mesh: bool, port: 
     let is_cut = matches!(from, From::Machine(id) if port == KUBERNETES && kube::is_cut_off(state, id));
     let effect = if over_mesh { "no-mesh" } else { "no-path" };
     is_cut || state.faults.strike("node", effect, &format!("{from_name}:{to_name}")).is_some()
+}
+
+/// Whether a fault loses what a machine sends to a place on the internet that is no machine.
+fn is_astray(state: &mut State, from: From, host: &str) -> bool {
+    let From::Machine(id) = from else { return false };
+    let from = machine::known_as(state, id);
+    state.faults.strike("node", "no-path", &format!("{from}:{host}")).is_some()
 }
 
 fn public_address(state: &State, from: From) -> IpAddr {

@@ -37,17 +37,18 @@ impl Programs {
     /// The same, and `program` for `image`: a repository as manifests write it, without tag and digest.
     #[must_use]
     pub fn with(mut self, image: impl Into<String>, program: Program) -> Self {
-        self.0.insert(image.into(), program);
+        self.0.insert(familiar(&image.into()).to_owned(), program);
         self
     }
 
     /// What the containers of this image do, if that is known.
     pub(crate) fn of(&self, image: &str) -> Option<&Program> {
-        self.0.get(repository(image))
+        self.0.get(familiar(repository(image)))
     }
 
     /// What is in `self`, and from `others` what it lacks.
-    pub(crate) fn or(mut self, others: Programs) -> Self {
+    #[must_use]
+    pub fn or(mut self, others: Programs) -> Self {
         for (image, program) in others.0 {
             self.0.entry(image).or_insert(program);
         }
@@ -59,6 +60,12 @@ impl std::fmt::Debug for Programs {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
+}
+
+/// A repository's short name: Docker Hub is where a name without a registry leads, and `library` where one without an owner does.
+fn familiar(repository: &str) -> &str {
+    let name = repository.strip_prefix("docker.io/").unwrap_or(repository);
+    name.strip_prefix("library/").unwrap_or(name)
 }
 
 /// An image's name without tag and digest; a registry's port is part of the name.

@@ -27,7 +27,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// The repositories that its image is pulled from.
-const IMAGES: [&str; 3] = ["docker.io/library/traefik", "traefik", "docker.io/traefik/traefik"];
+const IMAGES: [&str; 2] = ["docker.io/library/traefik", "docker.io/traefik/traefik"];
 /// `providersThrottleDuration`: changes of this long are taken together.
 const THROTTLE: Duration = Duration::from_secs(2);
 

@@ -6,7 +6,7 @@ use crate::machine::{Machine, MachineId};
 use crate::net::{Cut, From, Net, Outside};
 use crate::program::Programs;
 use crate::{
-    checkip, cloudflare, dns, factory, hetzner, inventory, kube, lie, machine, oci, s3, tailscale, talos, traefik,
+    checkip, cloudflare, dns, factory, hetzner, inventory, kube, lie, machine, oci, resolvers, s3, tailscale, talos, traefik,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -262,6 +262,7 @@ impl Greenhouse {
         factory::mount(&world);
         s3::mount(&world);
         checkip::mount(&world);
+        resolvers::mount(&world);
         Ok(Greenhouse { _end: Arc::new(End(world.clone())), world })
     }
 

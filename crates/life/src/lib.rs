@@ -54,6 +54,8 @@ impl Life {
     /// The same with other options.
     pub fn with(options: &Options, file: &str) -> Self {
         let origin = Timestamp::from_second(BEGINNING_S).expect("a date");
+        let programs = options.programs.clone().or(pods::programs());
+        let options = &Options { programs, ..options.clone() };
         let world = Greenhouse::new(options, Time::starting_at(origin, Rng::seeded(options.seed))).expect("a world");
         Self::within(world, options.seed, file)
     }

@@ -1,6 +1,7 @@
 //! All that one watcher knows, and what it does next. Synchronous, with no clock of its own: whoever runs it says what has
 //! happened and when, asks for a [`Turn`], and says what came of it.
 
+mod bygone;
 mod news;
 mod show;
 
@@ -9,6 +10,7 @@ use crate::permit::{Candidate, Granter, Holder, Standing, Terms};
 use crate::scene::Scene;
 use crate::status::{Happening, What};
 use crate::zone::{self, Act, Change, Data, Desk, Entry, Intent, Keeper, Left, Listing, Plan, Survey, Trouble, Wish};
+use bygone::Bygone;
 use detect::{
     Because, Decision, Judgement, Memory, Millis, Policy, Report, Rule, Situation, Target, Vantage, Verdict, View,
     decide,
@@ -113,6 +115,7 @@ pub struct Mind {
     pub(crate) news: News,
     wish: Option<Wish>,
     former: BTreeSet<(String, IpAddr)>,
+    bygone: Bygone,
     writing: Option<Change>,
 }
 
@@ -139,6 +142,7 @@ impl Mind {
             news: News::default(),
             wish: None,
             former: BTreeSet::new(),
+            bygone: Bygone::default(),
             writing: None,
         }
     }
@@ -216,6 +220,7 @@ impl Mind {
         if self.writing.is_some() {
             return Turn::Wait(now_ms + TURN_MS);
         }
+        self.give_up(now_ms, &scene);
         let plan = self.plan(now_ms, &scene);
         self.left.clone_from(&plan.left);
         let may_write = willing && self.desk.read_ms().is_some_and(|read_ms| self.holder.may_write(now_ms, read_ms));
@@ -233,6 +238,18 @@ impl Mind {
             Act::Write(change) => self.begin(now_ms, change),
             Act::Wait(until_ms) => Turn::Wait(until_ms.min(now_ms + TURN_MS)),
         }
+    }
+
+    /// What a node had that is taken to have left the cluster is no longer true.
+    fn give_up(&mut self, now_ms: Millis, scene: &Scene) {
+        let records = || self.survey.zone.records.iter().filter(|record| !scene.nodes.contains_key(&record.node));
+        let absent: BTreeSet<String> = records().map(|record| record.node.clone()).collect();
+        let is_certain = !scene.nodes.is_empty() && scene.unseen.is_empty();
+        let Some(node) = self.bygone.next(now_ms, &absent, is_certain) else { return };
+        let held = records().filter(|record| record.node == node).map(|record| (node.clone(), record.content));
+        let held: Vec<(String, IpAddr)> = held.collect();
+        self.former.extend(held);
+        self.survey_anew();
     }
 
     /// The intent is remembered, and so told to the others, before the call: whoever comes next knows of the flap.
@@ -398,6 +415,7 @@ impl Mind {
             ttl_s: self.aim.ttl_s,
             proxied: self.aim.proxied,
             hosts: scene.hosts.clone(),
+            are_all: scene.unseen.is_empty(),
             former: self.former.clone(),
             keeper: self.aim.keeper,
         };

@@ -139,6 +139,13 @@ proptest! {
     }
 
     #[test]
+    fn what_a_route_that_was_not_seen_may_name_is_not_cleared((model, mut wish, nodes) in model::worlds()) {
+        wish.are_all = false;
+        let (_, plan) = turn(&model, &wish, &nodes, &Standing::default());
+        prop_assert!(plan.batches.iter().all(|batch| batch.purpose != Purpose::Clear));
+    }
+
+    #[test]
     fn a_partial_listing_deletes_nothing_that_the_whole_would_not_allow((model, wish, nodes) in model::worlds(), seed: u64) {
         let part = model.without(seed);
         let (survey, plan) = turn(&part, &wish, &nodes, &Standing::default());

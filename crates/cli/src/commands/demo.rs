@@ -1,5 +1,7 @@
 //! The embedded default: the mission's cluster from nothing to its end, in a simulated world, no account needed.
 
+mod visitors;
+
 use crate::args::{Args, Output};
 use crate::failure::Failure;
 use crate::files;
@@ -12,6 +14,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use talos::Bundle;
+use visitors::Visitors;
 use wire::{Rng, Time};
 
 /// The file that the demo lives through.
@@ -65,7 +68,7 @@ struct Show<'a> {
 impl<'a> Show<'a> {
     fn open(args: &'a Args, teller: &'a Teller, time: &Time, seed: u64) -> Result<Self, Failure> {
         let cluster = spec::read(FILE).cluster.ok_or_else(|| Failure::new("BQ0601", "the demo's file is wrong"))?;
-        let options = Options { seed, ..Options::default() };
+        let options = Options { seed, programs: pods::programs(), ..Options::default() };
         let world = Greenhouse::new(&options, Time::starting_at(beginning(), Rng::seeded(seed)))
             .map_err(|error| Failure::new("BQ0602", error.to_string()))?;
         let settings: clouds::Preset = world.credentials().into_iter().collect();
@@ -92,14 +95,7 @@ impl<'a> Show<'a> {
         let mut outcome = engine::apply(&self.reach, &self.subject, &self.listener).await?;
         self.status().await?;
         if let Some(victim) = self.subject.cluster.with_role(spec::Role::Worker).next() {
-            self.say(&format!("… somebody pulls {victim}'s plug …"));
-            self.world.kill(victim).map_err(|error| Failure::new("BQ0602", error.to_string()))?;
-            self.reach.line.time().sleep(Duration::from_secs(90)).await;
-            self.status().await?;
-            self.say("$ bouquet apply");
-            let mended = engine::apply(&self.reach, &self.subject, &self.listener).await?;
-            self.status().await?;
-            add(&mut outcome, mended);
+            add(&mut outcome, self.a_death(victim).await?);
         }
         self.say("$ bouquet destroy");
         let gone = engine::destroy(&self.reach, &self.subject, Spare::default(), &self.listener).await?;
@@ -110,6 +106,44 @@ impl<'a> Show<'a> {
         }
         self.say("proof: looked everywhere, nothing of the cluster is left");
         Ok(outcome)
+    }
+
+    /// A node dies without a word: DNS follows, visitors are served again, and so it is when the node is back.
+    async fn a_death(&self, victim: &str) -> Result<Outcome, Failure> {
+        let talk = |text: &str| self.say(text);
+        let visitors = self.visitors(&talk).await?;
+        let all = visitors.published();
+        let others: BTreeSet<String> = all.iter().filter(|node| *node != victim).cloned().collect();
+        self.say(&format!("… visitors ask for https://{}, one after the other …\n", visitors.host));
+        visitors.until(&all).await?;
+        self.say(&format!("\n… somebody pulls {victim}'s plug, and tells nobody …\n"));
+        self.world.kill(victim).map_err(|error| Failure::new("BQ0602", error.to_string()))?;
+        visitors.until(&others).await?;
+        self.status().await?;
+        self.say("$ bouquet apply");
+        let mended = engine::apply(&self.reach, &self.subject, &self.listener).await?;
+        self.say("");
+        visitors.until(&all).await?;
+        self.status().await?;
+        Ok(mended)
+    }
+
+    async fn visitors<'b>(&'b self, say: &'b dyn Fn(&str)) -> Result<Visitors<'b>, Failure> {
+        let domain = self.subject.cluster.domain.clone().unwrap_or_default();
+        let status = engine::status(&self.reach, &self.subject).await?;
+        let named = |node: &engine::NodeStatus| {
+            let (name, addresses) = (node.name.clone(), node.addresses.public.clone());
+            addresses.into_iter().map(move |address| (address, name.clone()))
+        };
+        let nodes = status.nodes.iter().flat_map(named);
+        Ok(Visitors {
+            world: &self.world,
+            time: self.reach.line.time(),
+            host: format!("canary.{domain}"),
+            pool: format!("lb.{domain}"),
+            nodes: nodes.collect(),
+            say,
+        })
     }
 
     fn say(&self, text: &str) {

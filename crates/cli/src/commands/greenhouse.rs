@@ -14,6 +14,7 @@ pub async fn run(verb: &GreenhouseVerb) -> Result<u8, Failure> {
         faults: fault.clone(),
         lies: lie.clone(),
         zone: zone.clone(),
+        programs: pods::programs(),
         ..Options::default()
     };
     let time = Time::system(Rng::seeded(options.seed));

@@ -1,12 +1,13 @@
 use super::style::Ink;
 use super::width::hanging;
-use engine::{NodeStatus, Status};
+use engine::{IngressStatus, NodeStatus, Status};
 use std::fmt::Write;
 
 /// The cluster as a table.
 pub fn status(ink: Ink, status: &Status) -> String {
     let mut text = node_table(ink, &status.nodes);
     let answers = if status.api.answers { ink.good("answers") } else { ink.bad("does not answer") };
+    text.push_str(&ingress_table(ink, &status.nodes));
     let endpoint = status.api.endpoint.as_deref().unwrap_or("the Kubernetes API");
     let _ = writeln!(text, "\n{endpoint} {answers}");
     for addon in &status.addons {
@@ -29,6 +30,32 @@ pub fn status(ink: Ink, status: &Status) -> String {
         for trouble in &addon.trouble {
             let head = format!("{} ", ink.warn("!"));
             let _ = writeln!(text, "{}", hanging(&head, "! ".len(), &format!("{}: {trouble}", addon.name)));
+        }
+    }
+    text
+}
+
+/// What the watcher says of the nodes that serve; nothing where none does.
+fn ingress_table(ink: Ink, nodes: &[NodeStatus]) -> String {
+    let seen: Vec<(&str, &IngressStatus)> =
+        nodes.iter().filter_map(|node| Some((node.name.as_str(), node.ingress.as_ref()?))).collect();
+    if seen.is_empty() {
+        return String::new();
+    }
+    let width = seen.iter().map(|(name, _)| name.len()).chain(["INGRESS".len()]).max().unwrap_or_default();
+    let mut text = String::new();
+    let _ = writeln!(text, "\n{}", ink.bold(&format!("{:<width$}  VERDICT   IN DNS  SINCE", "INGRESS")));
+    for (name, ingress) in seen {
+        let verdict = if ingress.verdict.is_empty() { "-" } else { &ingress.verdict };
+        let verdict = format!("{verdict:<8}");
+        let verdict = if ingress.verdict == "Serving" { ink.good(&verdict) } else { ink.bad(&verdict) };
+        let published = if ingress.published { "yes" } else { "no" };
+        let since = ingress.since.as_deref().unwrap_or("-");
+        let _ = writeln!(text, "{name:<width$}  {verdict}  {published:<6}  {since}");
+        let reason = ingress.reason.as_deref().filter(|_| ingress.verdict != "Serving" || !ingress.published);
+        if let Some(reason) = reason {
+            let head = " ".repeat(width + 2);
+            let _ = writeln!(text, "{}", hanging(&head, head.len(), reason));
         }
     }
     text

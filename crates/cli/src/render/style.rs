@@ -100,7 +100,7 @@ pub fn tracing(verbose: u8) {
         2 => "debug",
         _ => "trace",
     };
-    let ours = ["wire", "engine", "clouds", "talos", "plan", "bouquet", "greenhouse"];
+    let ours = ["wire", "engine", "clouds", "talos", "plan", "bouquet", "greenhouse", "watcher"];
     let filter = ours.map(|room| format!("{room}={level}")).join(",");
     let filter = tracing_subscriber::EnvFilter::try_from_env("BOUQUET_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(filter));

@@ -7,7 +7,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use std::sync::Arc;
-use tokio::io::DuplexStream;
+use tokio::io::{AsyncReadExt, DuplexStream};
 use tokio::sync::Notify;
 use wire::{Body, Error, Stream, Target};
 
@@ -29,6 +29,13 @@ pub(crate) async fn stream_to(
             let _accepted = far;
             std::future::pending::<()>().await;
         }),
+        // The connection stands; a server that expects a handshake closes it at the first other words.
+        Serves::Http(_) | Serves::Door(..) if target.tls.is_none() && endpoint.tls.is_some() => {
+            world.spawn(async move {
+                let mut far = far;
+                let _words = far.read(&mut [0]).await;
+            });
+        }
         Serves::Http(_) | Serves::Door(..) => {
             peer.certificates = handshake::check(target, endpoint.tls.as_ref(), world.now())?;
             let world_of_server = world.clone();

@@ -35,6 +35,7 @@ pub fn wish(zone: &str, hosts: &[&str]) -> Wish {
         ttl_s: 60,
         proxied: false,
         hosts: hosts.iter().map(|name| (full(name), Host::default())).collect(),
+        are_all: true,
         former: BTreeSet::new(),
         keeper: nothing,
     }

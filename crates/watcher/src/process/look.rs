@@ -48,6 +48,9 @@ impl Process {
                     });
                     if let (Some((target, turned)), has_looked) = seen {
                         self.parts.counters.probed(&target.node, outcome, Duration::from_millis(now_ms - began_ms));
+                        if outcome != detect::Outcome::Pass {
+                            tracing::debug!(node = target.node, ?outcome, "a probe failed");
+                        }
                         if has_looked {
                             self.parts.health.probed();
                         }

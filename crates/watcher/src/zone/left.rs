@@ -65,4 +65,7 @@ pub enum Reason {
     /// Its records do not fit into one call, and would be mixed between two.
     #[error("it has more records than one call can change")]
     TooLarge,
+    /// A kind of route could not be listed, and may name it.
+    #[error("no route that was seen names it, but not every kind of route could be listed, so it stays")]
+    Unseen,
 }

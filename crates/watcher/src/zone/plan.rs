@@ -204,6 +204,8 @@ fn cleared(intent: &Intent<'_>, orders: &Orders, left: &mut Vec<Left>) -> Vec<Ch
             Reason::Refused(said.clone())
         } else if wish.hosts.is_empty() {
             Reason::NoHosts
+        } else if !wish.are_all {
+            Reason::Unseen
         } else if survey.led_to.contains(name) {
             Reason::LedTo
         } else if !fits {

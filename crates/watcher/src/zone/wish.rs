@@ -23,6 +23,8 @@ pub struct Wish {
     pub proxied: bool,
     /// Names that the cluster serves. Empty means that the list failed, never that there is none.
     pub hosts: BTreeMap<String, Host>,
+    /// Whether every kind of route was listed whole: a host that is missing is gone, and not unknown.
+    pub are_all: bool,
     /// Nodes' addresses that once were true and are no longer: the only records that go although no node has them.
     pub former: BTreeSet<(String, IpAddr)>,
     /// What the provider makes possible.

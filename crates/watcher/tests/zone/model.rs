@@ -39,6 +39,7 @@ pub fn wish(hosts: &[&str]) -> Wish {
         ttl_s: 60,
         proxied: false,
         hosts: hosts.iter().map(|name| (format!("{name}.example.com"), host())).collect(),
+        are_all: true,
         former: BTreeSet::new(),
         keeper: Keeper { alias_at_apex: false, alias_beside: false, proxies: false, fenced: false, records_most: None },
     }
@@ -201,6 +202,7 @@ fn wishes() -> impl Strategy<Value = Wish> {
                 publish: if pool { Publish::Pool } else { Publish::Hosts },
                 proxied,
                 hosts: hosts.into_iter().map(|(at, host)| (full(at), host)).collect(),
+                are_all: true,
                 former: former.into_iter().map(|(node, at)| (format!("n{node}"), address(at))).collect(),
                 keeper: Keeper { alias_at_apex, alias_beside, proxies, fenced: false, records_most },
                 ..wish(&[])

@@ -1,7 +1,9 @@
 //! What pods of the simulated world run of the product's own: the watcher, once a pod.
 //!
 //! It gets what its container would: variables and files of the pod, its way out, its clock, its ports. Only listening
-//! differs: a door of the pod stands where a socket would.
+//! differs: a door of the pod stands where a socket would. The world itself knows nothing of the product.
+//!
+//! This crate refuses to decide anything: what a program does is its own crate's.
 
 use async_trait::async_trait;
 use axum::Router;

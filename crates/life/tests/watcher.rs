@@ -1,0 +1,66 @@
+//! The watcher's life in a whole cluster: two clouds, their firewalls, one tailnet, Cloudflare; once a pod, as installed by
+//! `bouquet apply`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
+#![allow(clippy::print_stdout, reason = "figures")]
+
+use life::{Life, MISSION, alone};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// Addresses that the pool holds, by the zone's own word.
+fn pool(life: &Life) -> BTreeSet<IpAddr> {
+    let name = format!("lb.{}", life.subject.cluster.domain.as_ref().unwrap());
+    let records = life.world.inventory()["cloudflare_records"].as_array().unwrap().clone();
+    let of_pool = records.iter().filter(|record| record["name"] == name.as_str());
+    of_pool.filter_map(|record| record["content"].as_str()?.parse().ok()).collect()
+}
+
+async fn public(life: &Life, node: &str) -> IpAddr {
+    life.observe().await.machine(node).unwrap().addresses[0]
+}
+
+/// Seconds until it is so, looked at five times a second.
+async fn until(life: &Life, limit_s: u32, what: &str, is_so: impl Fn(&BTreeSet<IpAddr>) -> bool) -> f64 {
+    for tick in 0..limit_s * 5 {
+        if is_so(&pool(life)) {
+            return f64::from(tick) / 5.0;
+        }
+        life.reach.line.time().sleep(Duration::from_millis(200)).await;
+    }
+    panic!("{what} is not so after {limit_s} s: {:?}\n{}", pool(life), life.world.log());
+}
+
+#[test]
+fn a_node_that_dies_leaves_dns_and_comes_back_with_its_power() {
+    alone(async {
+        let life = Life::new(7, MISSION);
+        let outcome = life.apply().await;
+        assert!(outcome.is_ok(), "{:#?}\n{}", outcome.failed, life.world.log());
+        let (lily, tulip) = (public(&life, "lily").await, public(&life, "tulip").await);
+        until(&life, 120, "both are in DNS", |pool| *pool == BTreeSet::from([lily, tulip])).await;
+        life.world.kill("tulip").unwrap();
+        let gone_s = until(&life, 60, "tulip has left", |pool| *pool == BTreeSet::from([lily])).await;
+        assert!(gone_s <= 12.0, "{gone_s} s");
+        life.world.start("tulip").unwrap();
+        let back_s = until(&life, 600, "tulip is back", |pool| pool.len() == 2).await;
+        println!("withdrawn after {gone_s:.1} s, restored {back_s:.1} s after its power");
+        assert_eq!(life.plan().await.0.steps.len(), 0, "the watcher's records are not the plan's business");
+    });
+}
+
+#[test]
+fn the_last_node_that_serves_stays_whatever_is_seen_of_it() {
+    alone(async {
+        let life = Life::new(8, MISSION);
+        assert!(life.apply().await.is_ok());
+        let (lily, tulip) = (public(&life, "lily").await, public(&life, "tulip").await);
+        until(&life, 120, "both are in DNS", |pool| pool.len() == 2).await;
+        life.world.kill("tulip").unwrap();
+        until(&life, 60, "tulip has left", |pool| !pool.contains(&tulip)).await;
+        life.world.kill("lily").unwrap();
+        life.reach.line.time().sleep(Duration::from_mins(10)).await;
+        assert_eq!(pool(&life), BTreeSet::from([lily]));
+    });
+}
