@@ -118,16 +118,13 @@ fn short_digest(text: &Secret) -> String {
     digest
 }
 
-/// Peers must find each other before they are ready, for being ready takes a peer; and the canary shows whether nodes serve,
-/// which a watcher that is not ready yet answers as well: else the first look at every node would be at a failure.
+/// Peers must find each other before they are ready, for being ready takes a peer.
 fn services() -> [Service; 3] {
     let status = service(APP, SYSTEM, APP, ("status", STATUS_PORT));
-    let mut canary = service(APP, SYSTEM, CANARY, ("canary", CANARY_PORT));
+    let canary = service(APP, SYSTEM, CANARY, ("canary", CANARY_PORT));
     let mut peers = service(APP, SYSTEM, PEERS, ("peers", PEERS_PORT));
     if let Some(spec) = &mut peers.spec {
         spec.cluster_ip = Some("None".into());
-    }
-    for spec in [&mut canary.spec, &mut peers.spec].into_iter().flatten() {
         spec.publish_not_ready_addresses = Some(true);
     }
     [status, canary, peers]

@@ -2,7 +2,7 @@
 //!
 //! Synchronous: whoever runs it asks when something is due, begins what it is told to, and says how it ended.
 
-use detect::{Local, Millis, Outcome, Policy, Report, Schedule, Target, Trust, Vantage};
+use detect::{Local, Millis, Outcome, Policy, Report, Schedule, Target, Trust, Vantage, View};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -23,6 +23,16 @@ struct Eye {
     address: IpAddr,
     schedule: Schedule,
     local: Local,
+}
+
+impl Eye {
+    /// What nobody has seen serve yet is in no hurry to be withdrawn: a cluster that is only just coming up has its first
+    /// answer at the next probe, and not three failures behind it.
+    fn suspect(&mut self, policy: &Policy, began_ms: Millis) {
+        if self.local.view() != View::Unknown {
+            self.schedule.suspect(policy, began_ms);
+        }
+    }
 }
 
 /// A probe that is under way.
@@ -75,7 +85,7 @@ impl Eyes {
             if !out.suspect && out.began_ms + self.policy.suspect_after_ms <= now_ms {
                 out.suspect = true;
                 if let Some(eye) = self.targets.get_mut(&out.target).filter(|eye| eye.address == out.address) {
-                    eye.schedule.suspect(&self.policy, out.began_ms);
+                    eye.suspect(&self.policy, out.began_ms);
                 }
             }
         }
@@ -101,7 +111,7 @@ impl Eyes {
         eye.local.observe(&self.policy, now_ms, outcome);
         match outcome {
             Outcome::Pass => eye.schedule.passed(),
-            Outcome::Fail(_) => eye.schedule.suspect(&self.policy, out.began_ms),
+            Outcome::Fail(_) => eye.suspect(&self.policy, out.began_ms),
         }
         Some((out.target, eye.local.view() != before))
     }
@@ -135,7 +145,7 @@ impl Eyes {
 
     /// Whether every target has been probed at least once.
     pub fn has_looked(&self) -> bool {
-        self.targets.values().all(|eye| eye.local.view() != detect::View::Unknown)
+        self.targets.values().all(|eye| eye.local.view() != View::Unknown || eye.local.fails() > 0)
     }
 
     /// What the others are told.
@@ -148,7 +158,7 @@ impl Eyes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use detect::{Cause, Family, View};
+    use detect::{Cause, Family};
 
     fn target(node: &str) -> Target {
         Target { node: node.into(), family: Family::V4 }
@@ -188,6 +198,20 @@ mod tests {
                 eyes.ended(now_ms, probe, outcome);
             }
         }
+    }
+
+    #[test]
+    fn what_fails_before_it_has_ever_served_is_asked_again_at_its_time_and_up_at_once() {
+        let mut eyes = Eyes::new(Policy::default(), 0);
+        eyes.look_at(0, &sight(&[("lily", "198.51.100.1")]));
+        let first = eyes.begin(0, || 0.0);
+        assert!(!eyes.has_looked());
+        eyes.ended(20, first[0].probe, Outcome::Fail(Cause::NoRoute));
+        assert!(eyes.has_looked());
+        assert_eq!((eyes.due_ms(), view(&eyes, "lily")), (Some(5_000), Some(View::Unknown)));
+        let second = eyes.begin(5_000, || 0.0);
+        eyes.ended(5_020, second[0].probe, Outcome::Pass);
+        assert_eq!(view(&eyes, "lily"), Some(View::Up));
     }
 
     #[test]

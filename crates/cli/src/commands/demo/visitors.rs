@@ -40,7 +40,6 @@ pub(super) struct Visitors<'a> {
 /// What has been seen of an act so far.
 #[derive(Default)]
 struct Seen {
-    served: u32,
     unserved: u32,
     in_a_row: u32,
     published: BTreeSet<String>,
@@ -53,12 +52,9 @@ impl Visitors<'_> {
         let mut seen = Seen { published: self.published(), ..Seen::default() };
         while self.time.now().duration_since(begun) < SignedDuration::try_from(ACT_MAX).unwrap_or_default() {
             match self.visit().await {
-                Ok(()) => {
-                    seen.served += 1;
-                    seen.in_a_row += 1;
-                }
+                Ok(()) => seen.in_a_row += 1,
                 Err(why) => {
-                    if seen.in_a_row > 0 || seen.unserved == 0 {
+                    if seen.unserved == 0 {
                         self.tell(begun, &format!("a visitor gets no page: {why}"));
                     }
                     seen.unserved += 1;
@@ -71,8 +67,12 @@ impl Visitors<'_> {
                 seen.published = published;
             }
             if seen.published == *wanted && seen.in_a_row >= CALM {
-                let calm = format!("every visitor of the last {CALM} was served ({} were not before)", seen.unserved);
-                self.tell(begun, &calm);
+                let before = match seen.unserved {
+                    0 => String::new(),
+                    1 => ", one before them was not".to_owned(),
+                    count => format!(", {count} before them were not"),
+                };
+                self.tell(begun, &format!("the last {CALM} visitors were served{before}"));
                 return Ok(());
             }
             self.time.sleep(PAUSE).await;
