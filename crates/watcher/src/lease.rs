@@ -22,11 +22,15 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use kube::api::ObjectMeta;
+use std::collections::BTreeSet;
 
 /// Name of the Lease, in the watcher's namespace.
 pub const LEASE: &str = "bouquet-watcher";
 /// The annotation that holds the roll, as JSON.
 pub const ROLL_ANNOTATION: &str = "bouquet.dev/roll";
+
+/// Who has never seen a Lease looks so often before it makes one: whoever knows the roll has then made it anew, twice over.
+const FOUNDING_RETRIES: Millis = 3;
 
 /// How long what lasts, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +116,8 @@ pub struct Candidacy {
     missing_ms: Option<Millis>,
     /// The highest roll ever seen.
     known: Option<Roll>,
+    /// Who would be on the first roll.
+    founders: BTreeSet<String>,
     /// When the last write that succeeded was sent.
     renewed_ms: Option<Millis>,
 }
@@ -119,7 +125,14 @@ pub struct Candidacy {
 impl Candidacy {
     /// Of the pod of this name.
     pub fn new(own: &str, times: LeaseTimes) -> Self {
-        Candidacy { own: own.to_owned(), times, seen: None, missing_ms: None, known: None, renewed_ms: None }
+        let founders = BTreeSet::from([own.to_owned()]);
+        Candidacy { own: own.to_owned(), times, seen: None, missing_ms: None, known: None, founders, renewed_ms: None }
+    }
+
+    /// Who is heard now: with this one they are the first roll, if there has never been one.
+    pub fn hears(&mut self, others: BTreeSet<String>) {
+        self.founders = others;
+        self.founders.insert(self.own.clone());
     }
 
     /// Takes note of a reading; `None`: there is no Lease.
@@ -140,7 +153,7 @@ impl Candidacy {
     /// What to do. `aside`: another has a permit that lasts, or is better placed; a Lease that is nobody's is then left to it.
     pub fn next(&self, now_ms: Millis, aside: bool) -> Step {
         let retry_ms = now_ms + self.times.retry_ms;
-        let founding_ms = self.missing_ms.filter(|_| self.known.is_none()).map(|ms| ms + self.times.duration_ms);
+        let founding_ms = self.missing_ms.filter(|_| self.known.is_none()).map(|ms| ms + FOUNDING_RETRIES * self.times.retry_ms);
         if let Some(until_ms) = founding_ms.filter(|until_ms| now_ms < *until_ms) {
             return Step::Wait { until_ms: until_ms.min(retry_ms) };
         }
@@ -186,7 +199,7 @@ impl Candidacy {
         spec.holder_identity = Some(self.own.clone());
         spec.lease_duration_seconds = i32::try_from(self.times.duration_ms / 1_000).ok();
         spec.renew_time = Some(MicroTime(wall));
-        let founded = Roll::founded_by(&self.own);
+        let founded = Roll::founded_by(self.founders.clone());
         let roll = change.or(self.known.as_ref()).unwrap_or(&founded);
         let json = serde_json::to_string(roll).ok()?;
         object.metadata.annotations.get_or_insert_default().insert(ROLL_ANNOTATION.to_owned(), json);

@@ -33,7 +33,7 @@ fn everywhere() -> Vec<PolicyRule> {
         rule("traefik.io", &["ingressroutes", "ingressroutetcps"], &watch),
         rule("gateway.networking.k8s.io", &["gateways", "httproutes"], &watch),
         rule("events.k8s.io", &["events"], &["create", "patch"]),
-        rule("bouquet.dev", &["ingressnodes"], &["list", "watch", "create", "delete"]),
+        rule("bouquet.dev", &["ingressnodes"], &["list", "create", "delete"]),
         rule("bouquet.dev", &["ingressnodes/status"], &["patch"]),
     ]
 }

@@ -13,13 +13,17 @@ fn view(version: u64, holder: Option<&str>, roll: Option<&Roll>) -> LeaseView {
     LeaseView::of(object)
 }
 
+fn founded(name: &str) -> Roll {
+    Roll::founded_by([name.to_owned()].into())
+}
+
 fn candidacy() -> Candidacy {
     Candidacy::new("b", LeaseTimes::default())
 }
 
 #[test]
 fn permit_a_lease_is_taken_once_its_duration_has_passed_by_our_own_clock_without_a_change() {
-    let (mut own, roll) = (candidacy(), Roll::founded_by("a"));
+    let (mut own, roll) = (candidacy(), founded("a"));
     own.saw(100_000, Some(view(1, Some("a"), Some(&roll))));
     own.saw(110_000, Some(view(2, Some("a"), Some(&roll))));
     own.saw(124_000, Some(view(2, Some("a"), Some(&roll))));
@@ -33,7 +37,7 @@ fn permit_a_lease_is_taken_once_its_duration_has_passed_by_our_own_clock_without
 
 #[test]
 fn permit_a_released_lease_is_taken_at_once_and_keeps_its_roll() {
-    let (mut own, roll) = (candidacy(), Roll::founded_by("a"));
+    let (mut own, roll) = (candidacy(), founded("a"));
     own.saw(1, Some(view(1, Some("b"), Some(&roll))));
     assert_eq!(own.next(1, false), Step::Renew);
     let released = LeaseView::of(own.draft_release(WALL).unwrap());
@@ -47,8 +51,11 @@ fn permit_a_released_lease_is_taken_at_once_and_keeps_its_roll() {
 fn permit_a_missing_lease_is_mended_at_once_by_who_knows_its_roll_and_founded_late_by_who_does_not() {
     let mut stranger = candidacy();
     stranger.saw(0, None);
-    assert_eq!(stranger.next(14_999, false), Step::Wait { until_ms: 15_000 });
-    assert_eq!(stranger.next(15_000, false), Step::Make);
+    assert_eq!(stranger.next(5_999, false), Step::Wait { until_ms: 6_000 });
+    assert_eq!(stranger.next(6_000, false), Step::Make);
+    stranger.hears(["c".to_owned()].into());
+    let first = LeaseView::of(stranger.draft(&Step::Make, None, WALL).unwrap()).roll.unwrap();
+    assert_eq!((first.generation, first.members), (1, ["b", "c"].map(str::to_owned).into()));
     let roll = Roll { generation: 7, members: ["a", "b", "c"].map(str::to_owned).into() };
     let mut knows = candidacy();
     knows.saw(0, Some(view(9, Some("a"), Some(&roll))));
@@ -56,13 +63,13 @@ fn permit_a_missing_lease_is_mended_at_once_by_who_knows_its_roll_and_founded_la
     assert_eq!(knows.next(2_000, false), Step::Make);
     assert_eq!(LeaseView::of(knows.draft(&Step::Make, None, WALL).unwrap()).roll, Some(roll.clone()));
     // Somebody founded another over it.
-    knows.saw(4_000, Some(view(20, Some("b"), Some(&Roll::founded_by("b")))));
+    knows.saw(4_000, Some(view(20, Some("b"), Some(&founded("b")))));
     assert_eq!(LeaseView::of(knows.draft(&Step::Renew, None, WALL).unwrap()).roll, Some(roll));
 }
 
 #[test]
 fn permit_a_lease_is_held_from_the_sending_of_what_succeeded_until_the_deadline() {
-    let (mut own, roll) = (candidacy(), Roll::founded_by("b"));
+    let (mut own, roll) = (candidacy(), founded("b"));
     own.wrote(1_000, 4_000, view(3, Some("b"), Some(&roll)));
     assert_eq!(own.held_until(), Some(11_000));
     own.saw(5_000, Some(view(4, Some("c"), Some(&roll))));

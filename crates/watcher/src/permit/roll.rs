@@ -52,9 +52,9 @@ impl Roll {
     /// Below this the Lease decides alone.
     pub const PERMITS_FROM: usize = 3;
 
-    /// The first roll: whoever finds no Lease.
-    pub fn founded_by(name: &str) -> Self {
-        Roll { generation: 1, members: BTreeSet::from([name.to_owned()]) }
+    /// The first roll: of whoever finds no Lease, and those that it hears.
+    pub fn founded_by(members: BTreeSet<String>) -> Self {
+        Roll { generation: 1, members }
     }
 
     /// Whether the Lease decides alone.

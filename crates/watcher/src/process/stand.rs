@@ -18,6 +18,9 @@ impl Process {
         let mut alone_since_ms = None;
         let mut stopping = self.stopping.subscribe();
         while !*stopping.borrow_and_update() {
+            if candidacy.roll().is_none() {
+                candidacy.hears(self.alive());
+            }
             let change = self.change(&candidacy, &own, &mut alone_since_ms);
             let aside = self.stands_aside(&own);
             match api.turn(&mut candidacy, aside, change.as_ref()).await {
@@ -37,6 +40,19 @@ impl Process {
         if let Err(trouble) = api.release(&mut candidacy).await {
             tracing::debug!(%trouble, "the Lease is not given back");
         }
+    }
+
+    /// Vantages that were heard just now, and are not on their way out.
+    fn alive(&self) -> BTreeSet<String> {
+        let now_ms = self.now_ms();
+        self.with(|mind| {
+            let stays = |pod: &&String| {
+                let at = mind.scene.as_ref().and_then(|scene| scene.vantages.get(*pod));
+                at.is_some_and(|at| !at.terminating)
+            };
+            let heard = mind.heard.iter().filter(|(_, heard)| now_ms.saturating_sub(heard.at_ms) < ALIVE_MS);
+            heard.map(|(pod, _)| pod).filter(stays).cloned().collect()
+        })
     }
 
     /// Another has what it granted, or is better placed.
@@ -67,14 +83,11 @@ impl Process {
     fn change(&self, candidacy: &Candidacy, own: &str, alone_since_ms: &mut Option<Millis>) -> Option<Roll> {
         let (now_ms, roll) = (self.now_ms(), candidacy.roll()?);
         candidacy.held_until().filter(|until_ms| now_ms < *until_ms)?;
+        let mut alive = self.alive();
+        alive.insert(own.to_owned());
         self.with(|mind| {
             let scene = mind.scene.clone()?;
-            let heard = |pod: &String| {
-                let heard = mind.heard.get(pod);
-                pod == own || heard.is_some_and(|heard| now_ms.saturating_sub(heard.at_ms) < ALIVE_MS)
-            };
-            let comes =
-                scene.vantages.iter().find(|(pod, at)| !roll.members.contains(*pod) && !at.terminating && heard(pod));
+            let comes = alive.iter().find(|pod| !roll.members.contains(*pod));
             let left: BTreeSet<String> =
                 roll.members.iter().filter(|member| scene.vantages.contains_key(*member)).cloned().collect();
             let goes = roll.members.iter().find(|member| !left.contains(*member));
@@ -82,7 +95,7 @@ impl Process {
                 *alone_since_ms = None;
             }
             let since_ms = *alone_since_ms.get_or_insert(now_ms);
-            if let Some((pod, _)) = comes {
+            if let Some(pod) = comes {
                 return mind.holder.change(now_ms, &Change::Add(pod.clone())).ok();
             }
             let removed = goes.map(|member| mind.holder.change(now_ms, &Change::Remove(member.clone())));

@@ -322,7 +322,7 @@ impl At {
                 let mine = lease.as_ref().is_some_and(|(holder, ..)| *holder == me);
                 if mine || expired {
                     let (version, roll) =
-                        lease.map_or((0, Roll::founded_by(&me)), |(_, version, roll)| (version, roll));
+                        lease.map_or((0, Roll::founded_by([me.clone()].into())), |(_, version, roll)| (version, roll));
                     let change = if mine { self.roll_change(&process, now_ms, &roll) } else { None };
                     let roll = change.unwrap_or(roll);
                     self.world.state().lease = Some((me.clone(), version + 1, roll.clone()));
