@@ -225,7 +225,7 @@ fn octodns_keeps_a_zone_on_bind() {
 fn rose(port: u16, key: &str) -> String {
     format!(
         "cluster: bouquet\ndomain: bouquet.{ZONE}\nnodes:\n  rose: {{ role: control-plane, on: hetzner/hel1/cax11 }}\n\
-         dns: {{ provider: rfc2136, server: \"127.0.0.1:{port}\", key: {key} }}\n"
+         dns: {{ provider: rfc2136, server: \"127.0.0.1:{port}\", key: {key} }}\ningress: none\n"
     )
 }
 

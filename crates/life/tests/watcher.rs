@@ -4,10 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests fail as tests do")]
 #![allow(clippy::print_stdout, reason = "figures")]
 
+use http::Request;
 use life::{Life, MISSION, alone};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
+use wire::{Body, Roots, Route, Target, Tls};
 
 /// Addresses that the pool holds, by the zone's own word.
 fn pool(life: &Life) -> BTreeSet<IpAddr> {
@@ -32,6 +34,25 @@ async fn until(life: &Life, limit_s: u32, what: &str, is_so: impl Fn(&BTreeSet<I
     panic!("{what} is not so after {limit_s} s: {:?}\n{}", pool(life), life.world.log());
 }
 
+/// Of so many visits to one node, those that end without the canary's page.
+async fn unserved(life: &Life, node: IpAddr, visits: usize) -> usize {
+    let host = format!("canary.{}", life.subject.cluster.domain.as_ref().unwrap());
+    let tls = Tls { server_name: host.clone(), roots: Roots::Unverified, identity: None };
+    let target = Target { route: Route::Direct, host: node.to_string(), port: 443, tls: Some(tls) };
+    let mut unserved = 0;
+    for visit in 0..visits {
+        let request = Request::get(format!("/.well-known/bouquet/{visit}")).header("host", &host);
+        let request = request.body(Body::default()).unwrap();
+        let wire = life.world.wire();
+        let answer = life.reach.line.time().within(Duration::from_secs(3), wire.call(&target, request)).await;
+        if !matches!(&answer, Ok(Ok(answer)) if answer.status() == 200) {
+            println!("visit {visit} of {node}: {:?}", answer.map(|answer| answer.map(|answer| answer.status())));
+            unserved += 1;
+        }
+    }
+    unserved
+}
+
 #[test]
 fn a_node_that_dies_leaves_dns_and_comes_back_with_its_power() {
     alone(async {
@@ -45,6 +66,11 @@ fn a_node_that_dies_leaves_dns_and_comes_back_with_its_power() {
         assert!(gone_s <= 12.0, "{gone_s} s");
         life.world.start("tulip").unwrap();
         let back_s = until(&life, 600, "tulip is back", |pool| pool.len() == 2).await;
+        life.reach.line.time().sleep(Duration::from_secs(150)).await;
+        for (name, address) in [("lily", lily), ("tulip", tulip)] {
+            let unserved = unserved(&life, address, 30).await;
+            assert_eq!(unserved, 0, "of 30 pages through {name} so many did not come\n{}", life.world.log());
+        }
         println!("withdrawn after {gone_s:.1} s, restored {back_s:.1} s after its power");
         assert_eq!(life.plan().await.0.steps.len(), 0, "the watcher's records are not the plan's business");
     });
