@@ -4,6 +4,7 @@ use super::Process;
 use crate::mind::Heard;
 use crate::peer::{Ears, Recollection, Told};
 use crate::permit::{Ask, Release, Reply};
+use crate::scene::VantagePod;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -55,6 +56,7 @@ impl Process {
     pub(super) async fn tell(&self) {
         let mut moved = self.moved.subscribe();
         let mut out = FuturesUnordered::new();
+        // Who is being told, and whether there is something newer for it by now.
         let mut busy: BTreeMap<String, bool> = BTreeMap::new();
         loop {
             let word = Arc::new(self.word());
@@ -64,14 +66,9 @@ impl Process {
                     continue;
                 }
                 busy.insert(pod.clone(), false);
-                let word = word.clone();
-                out.push(async move {
-                    let (answer, ()) = tokio::join!(self.parts.mouth.tell(&peer, &word), self.time.sleep(TELL_GAP));
-                    (pod, answer)
-                });
+                out.push(self.tell_one(pod, peer, word.clone()));
             }
-            let next = self.time.sleep(TELL_EVERY);
-            let mut next = pin!(next);
+            let mut next = pin!(self.time.sleep(TELL_EVERY));
             loop {
                 tokio::select! {
                     biased;
@@ -79,8 +76,11 @@ impl Process {
                         if let Some(answer) = answer {
                             self.told(answer);
                         }
-                        if busy.remove(&pod) == Some(true) {
-                            break;
+                        // It alone has waited: the others have been told.
+                        let waits = busy.remove(&pod) == Some(true);
+                        if let Some(peer) = self.peers().remove(&pod).filter(|_| waits) {
+                            busy.insert(pod.clone(), false);
+                            out.push(self.tell_one(pod, peer, Arc::new(self.word())));
                         }
                     }
                     Ok(()) = moved.changed() => break,
@@ -88,6 +88,11 @@ impl Process {
                 }
             }
         }
+    }
+
+    async fn tell_one(&self, pod: String, peer: VantagePod, word: Arc<Told>) -> (String, Option<Told>) {
+        let (answer, ()) = tokio::join!(self.parts.mouth.tell(&peer, &word), self.time.sleep(TELL_GAP));
+        (pod, answer)
     }
 
     /// Asks go out at their own pace, whoever has not answered the last one.
