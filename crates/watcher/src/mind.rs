@@ -85,7 +85,8 @@ impl Heard {
     /// Whether the other says the same, times aside.
     fn says_what(&self, other: &Heard) -> bool {
         let said = |heard: &'_ Heard| (heard.vantage.clone(), heard.trusted, heard.reports.len());
-        let same = |a: &Report, b: &Report| (&a.target, a.view, a.cause) == (&b.target, b.view, b.cause);
+        let same =
+            |a: &Report, b: &Report| (&a.target, a.view, a.cause, a.failing) == (&b.target, b.view, b.cause, b.failing);
         said(self) == said(other) && self.reports.iter().zip(&other.reports).all(|(a, b)| same(a, b))
     }
 }
