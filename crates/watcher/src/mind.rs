@@ -217,6 +217,10 @@ impl Mind {
         if self.writing.is_some() {
             return Turn::Wait(now_ms + TURN_MS);
         }
+        if let (Some(_), Standing::Waiting { until_ms }) = (&self.listing, self.holder.standing(now_ms)) {
+            // A reading that begins now says nothing for a write, and would be in the way of the one that does.
+            return Turn::Wait(until_ms.min(now_ms + TURN_MS));
+        }
         let plan = self.plan(now_ms, &scene);
         self.left.clone_from(&plan.left);
         let may_write = willing && self.desk.read_ms().is_some_and(|read_ms| self.holder.may_write(now_ms, read_ms));
@@ -227,7 +231,7 @@ impl Mind {
             self.desk.want(&Plan::default());
         }
         if matches!(self.holder.standing(now_ms), Standing::Live { .. }) {
-            self.look_if_needed(now_ms, may_write);
+            self.look_if_needed(now_ms, willing && !may_write);
         }
         match self.desk.next(now_ms) {
             Act::Read => Turn::Read(self.names(&scene)),
@@ -360,18 +364,20 @@ impl Mind {
     }
 
     /// The zone is read anew while suspicion ripens, so that the withdrawal need not wait for it; and for whatever waits for a
-    /// fresh reading.
-    fn look_if_needed(&mut self, now_ms: Millis, may_write: bool) {
+    /// fresh reading. Who has just become the writer has read nothing yet that it may go by, and knows from no older reading what
+    /// is published: it looks at once.
+    fn look_if_needed(&mut self, now_ms: Millis, is_new: bool) {
         let read_ms = self.desk.read_ms().unwrap_or(0);
         let age_ms = now_ms.saturating_sub(read_ms);
         let waits = |act: detect::Act| {
             let decisions = self.judgement.decisions.iter().filter(move |decision| decision.act == act);
             decisions.filter(|decision| decision.held.is_none() || decision.held == Some(Rule::FreshZone)).count() > 0
         };
-        let stale = age_ms > self.policy.zone_fresh_ms || !may_write;
-        if stale && waits(detect::Act::Withdraw) || age_ms * 2 > self.policy.zone_fresh_ms && self.is_suspicious() {
+        let stale = age_ms > self.policy.zone_fresh_ms;
+        let ripens = age_ms * 2 > self.policy.zone_fresh_ms && self.is_suspicious();
+        if is_new || ripens || stale && waits(detect::Act::Withdraw) {
             self.desk.look(now_ms, true);
-        } else if stale && waits(detect::Act::Restore) || !may_write {
+        } else if stale && waits(detect::Act::Restore) {
             self.desk.look(now_ms, false);
         }
     }
