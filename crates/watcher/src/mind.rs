@@ -176,7 +176,8 @@ impl Mind {
         Vantage { node, site }
     }
 
-    /// What another vantage said, and whether that may change a decision. The memory is taken over from whoever may write.
+    /// What another vantage said, and whether that may change a decision. What has been withdrawn is passed on by all, for whoever
+    /// is to write next may not have heard whoever wrote; the verdicts are taken over from whoever may write.
     pub fn told(&mut self, pod: &str, heard: Heard, memory: Option<Memory>) -> bool {
         if pod == self.me.pod {
             return false;
@@ -185,8 +186,11 @@ impl Mind {
         let is_news = self.heard.get(pod).is_none_or(|before| !before.says_what(&heard));
         self.heard.insert(pod.to_owned(), heard);
         self.heard.retain(|_, heard| now_ms.saturating_sub(heard.at_ms) < FORGET_MS);
-        if let Some(memory) = memory.filter(|_| self.holder.standing(now_ms) == Standing::Mute) {
-            self.memory = memory;
+        if let Some(memory) = memory {
+            self.memory.learn(&memory);
+            if !memory.verdicts.is_empty() && self.holder.standing(now_ms) == Standing::Mute {
+                self.memory.verdicts = memory.verdicts;
+            }
         }
         is_news
     }
@@ -199,9 +203,14 @@ impl Mind {
         }
     }
 
-    /// What the writer lets the others keep for it.
+    /// What the others shall keep: of the writer all, of whoever does not write what was withdrawn.
     pub fn testament(&self, now_ms: Millis) -> Option<Memory> {
-        (self.holder.standing(now_ms) != Standing::Mute).then(|| self.memory.clone())
+        let Memory { flaps, withdrawn, .. } = self.memory.clone();
+        if self.holder.standing(now_ms) != Standing::Mute {
+            return Some(self.memory.clone());
+        }
+        let is_empty = flaps.is_empty() && withdrawn.is_empty();
+        (!is_empty).then(|| Memory { flaps, withdrawn, ..Memory::default() })
     }
 
     /// Whether a call that changes the zone is under way.
