@@ -6,6 +6,7 @@ mod sim;
 
 use sim::alone;
 use sim::deaths::{End, settled};
+use sim::troubles::broken_by;
 use sim::world::Ingress;
 use std::time::Duration;
 
@@ -74,4 +75,10 @@ fn a_death_is_in_dns_in_time_whoever_dies() {
         }
     }
     assert_eq!(late, Vec::<String>::new());
+}
+
+#[test]
+fn three_hundred_seeds_of_random_trouble_break_no_rule_and_end_well() {
+    let broken: Vec<String> = (0..300).filter_map(broken_by).collect();
+    assert!(broken.is_empty(), "{} seeds\n{}", broken.len(), broken.join("\n\n"));
 }

@@ -1,6 +1,7 @@
 //! Whole watchers in virtual time, for tests and for the bench alike.
 
 pub mod deaths;
+pub mod troubles;
 pub mod world;
 
 /// Runs a world to its end, alone in a virtual time of its own: with it all ends that it has begun.

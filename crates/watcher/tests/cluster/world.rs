@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use watcher::process::Process;
 use watcher::scene::{Scene, Sight};
 use wire::{Rng, Time};
-pub use zone::Zone;
+pub use zone::{Keeping, Zone};
 
 pub const POOL: &str = "lb.example.com";
 pub const HOST: &str = "web.example.com";

@@ -21,7 +21,7 @@ impl Provider for At {
     async fn read(&self, _: &Line, _: &[String]) -> Result<Vec<Entry>, Trouble> {
         let (fate, at_ms, all_ms) = self.fate("read");
         self.world.sleep(at_ms).await;
-        let entries = self.world.state().zone.entries.clone();
+        let entries = self.world.state().zone.listed();
         self.world.sleep(all_ms - at_ms).await;
         self.answered(fate).await.map(|()| entries)
     }

@@ -23,11 +23,21 @@ pub struct Keeping {
     pub lost_before: u64,
     pub lost_after: u64,
     pub throttled: u64,
+    /// Lists show what there was at that moment.
+    pub stale_from_ms: Option<Millis>,
 }
 
 impl Default for Keeping {
     fn default() -> Self {
-        Keeping { up: true, cut: BTreeSet::new(), call_ms: (200, 1_000), lost_before: 0, lost_after: 0, throttled: 0 }
+        Keeping {
+            up: true,
+            cut: BTreeSet::new(),
+            call_ms: (200, 1_000),
+            lost_before: 0,
+            lost_after: 0,
+            throttled: 0,
+            stale_from_ms: None,
+        }
     }
 }
 
@@ -42,6 +52,8 @@ pub struct Zone {
     pub(super) next_call: u64,
     /// Calls that may still take effect: by node, and until when.
     pub(super) under_way: BTreeMap<u64, (usize, Millis)>,
+    /// What there was before each change, and when it was changed.
+    past: Vec<(Millis, Vec<Entry>)>,
     /// Nodes withdrawn, and when.
     withdrawn: Vec<(Millis, usize)>,
 }
@@ -56,6 +68,7 @@ impl Default for Zone {
             next_id: 0,
             next_call: 0,
             under_way: BTreeMap::new(),
+            past: Vec::new(),
             withdrawn: Vec::new(),
         };
         zone.add("mail.example.com", Data::Address(IpAddr::from([203, 0, 113, 9])), None);
@@ -85,6 +98,12 @@ impl Zone {
         self.next_id += 1;
         let Draft { name, data, ttl_s, proxied, mark } = draft.clone();
         Entry { id: self.next_id.to_string(), name, data, ttl_s, proxied, mark: Some(mark) }
+    }
+
+    /// What a list shows.
+    pub(super) fn listed(&self) -> Vec<Entry> {
+        let stale = self.keeping.stale_from_ms.and_then(|ms| self.past.iter().find(|(until_ms, _)| ms < *until_ms));
+        stale.map_or(&self.entries, |(_, entries)| entries).clone()
     }
 
     fn apply(&mut self, change: &Change) -> Result<(), Trouble> {
@@ -130,6 +149,7 @@ impl State {
         let old = || change.delete.iter().chain(change.replace.iter().map(|(old, _)| old));
         let foreign: Vec<String> = old().filter(|entry| !is_ours(entry)).map(|entry| format!("{entry:?}")).collect();
         let before = self.zone.pool().count();
+        self.zone.past.push((now_ms, self.zone.entries.clone()));
         self.zone.apply(change)?;
         let after = self.zone.pool().count();
         let mut broken: Vec<String> =
