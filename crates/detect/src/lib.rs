@@ -82,6 +82,8 @@ pub struct Report {
     pub view: View,
     /// Why it sees no good, from the last probe that failed.
     pub cause: Option<Cause>,
+    /// Its last probe failed, or is not answered in time; one that serves is then doubted, and no more.
+    pub failing: bool,
     /// When it last changed its mind.
     pub since_ms: Millis,
     /// When its last probe ended.

@@ -101,6 +101,7 @@ impl Local {
             target: target.clone(),
             view: self.view,
             cause: self.cause.filter(|_| matches!(self.view, View::Down | View::Unstable)),
+            failing: self.fails > 0,
             since_ms: self.since_ms,
             probed_ms: self.probed_ms,
             trusted,

@@ -15,6 +15,9 @@ pub struct Memory {
     pub verdicts: BTreeMap<Target, (Verdict, Millis)>,
 }
 
+/// Two that tell of one withdrawal may be so far apart.
+const SAME_MS: Millis = 5_000;
+
 /// How often a target was withdrawn and restored lately.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Flaps {
@@ -31,6 +34,24 @@ impl Memory {
         let count = flaps.map_or(1, |flaps| flaps.count.saturating_add(1));
         self.flaps.insert(target.clone(), Flaps { count, last_ms: now_ms });
         self.withdrawn.push((now_ms, target.node.clone()));
+    }
+
+    /// Takes in what somebody else remembers of withdrawals, told by another clock: what is known already stays as it is.
+    pub fn learn(&mut self, other: &Memory) {
+        for (at_ms, node) in &other.withdrawn {
+            let is_known = |(known_ms, known): &(Millis, String)| known == node && known_ms.abs_diff(*at_ms) < SAME_MS;
+            if !self.withdrawn.iter().any(is_known) {
+                self.withdrawn.push((*at_ms, node.clone()));
+            }
+        }
+        for (target, flaps) in &other.flaps {
+            let own = self.flaps.entry(target.clone()).or_insert(*flaps);
+            if own.last_ms.abs_diff(flaps.last_ms) < SAME_MS {
+                own.count = own.count.max(flaps.count);
+            } else if own.last_ms < flaps.last_ms {
+                *own = *flaps;
+            }
+        }
     }
 
     /// When the target may come back.
@@ -66,6 +87,27 @@ impl Flaps {
 mod tests {
     use super::*;
     use crate::Family;
+
+    #[test]
+    fn what_is_told_again_and_again_is_remembered_once_and_what_is_new_is_added() {
+        let policy = Policy::default();
+        let target = |node: &str| Target { node: node.into(), family: Family::V4 };
+        let (mut here, mut there) = (Memory::default(), Memory::default());
+        here.withdraw(&policy, &target("lily"), 10_000);
+        for heard_ms in [10_000, 10_900, 11_800, 9_000] {
+            let mut echo = Memory::default();
+            echo.withdraw(&policy, &target("lily"), heard_ms);
+            there.learn(&echo);
+            here.learn(&echo);
+        }
+        assert_eq!((here.withdrawn.len(), there.withdrawn.len()), (1, 1));
+        assert_eq!(here.flaps[&target("lily")], Flaps { count: 1, last_ms: 10_000 });
+        there.withdraw(&policy, &target("rose"), 20_000);
+        there.withdraw(&policy, &target("lily"), 80_000);
+        here.learn(&there);
+        assert_eq!(here.withdrawn_lately(&policy, 80_000).len(), 2);
+        assert_eq!(here.flaps[&target("lily")], Flaps { count: 2, last_ms: 80_000 });
+    }
 
     #[test]
     fn holds_double_up_to_a_quarter_of_an_hour_and_are_forgotten_after_an_hour() {

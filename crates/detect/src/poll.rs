@@ -27,6 +27,8 @@ pub struct Voice {
     pub view: View,
     /// Why it saw no good.
     pub cause: Option<Cause>,
+    /// Whether what it saw last was no good.
+    pub failing: bool,
     /// The rule by which it was not counted.
     pub mute: Option<Rule>,
 }
@@ -46,9 +48,13 @@ pub struct Ruling {
 
 impl Ruling {
     /// Whether it counts as healthy for rule 2: also where one voice for it is all that is heard, because a dead node takes its
-    /// own vantage with it, and must not make those look sick that it was needed to judge.
+    /// own vantage with it, and must not make those look sick that it was needed to judge. What half of its voices or more doubt just
+    /// now is not healthy: what fails on all nodes at once is found out on one of them first.
     pub fn healthy(&self) -> bool {
-        self.verdict == Verdict::Serving || self.votes.0 > self.votes.1
+        let counted = || self.voices.iter().filter(|voice| voice.mute.is_none());
+        let steady = counted().filter(|voice| voice.view == View::Up && !voice.failing).count();
+        let serves = self.verdict == Verdict::Serving || self.votes.0 > self.votes.1;
+        serves && steady * 2 >= counted().count()
     }
 }
 
@@ -109,7 +115,7 @@ fn suspects<'a>(policy: &Policy, now_ms: Millis, reports: &'a [Report]) -> BTree
 fn answering(policy: &Policy, now_ms: Millis, reports: &[Report]) -> BTreeSet<Target> {
     let answers = |report: &&Report| {
         let foreign = report.vantage.node != report.target.node;
-        report.trusted && foreign && fresh(policy, now_ms, report) && report.view == View::Up
+        report.trusted && foreign && fresh(policy, now_ms, report) && report.view == View::Up && !report.failing
     };
     reports.iter().filter(answers).map(|report| report.target.clone()).collect()
 }
@@ -129,7 +135,7 @@ fn voice(policy: &Policy, now_ms: Millis, report: &Report, suspects: &BTreeSet<&
     } else {
         None
     };
-    Voice { vantage: report.vantage.clone(), view: report.view, cause: report.cause, mute }
+    Voice { vantage: report.vantage.clone(), view: report.view, cause: report.cause, failing: report.failing, mute }
 }
 
 /// Voices by site (rule 5): up, down, and how many of the latter are for "unstable". A site that is not of one mind is for "up".

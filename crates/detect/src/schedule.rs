@@ -10,6 +10,8 @@ use crate::{Millis, Policy};
 #[derive(Clone, Debug)]
 pub struct Schedule {
     next_ms: Millis,
+    /// When the last one began.
+    began_ms: Option<Millis>,
     extra_ms: Vec<Millis>,
     /// Suspicion goes on: no third and fourth extra probe for the same trouble.
     suspected: bool,
@@ -18,7 +20,7 @@ pub struct Schedule {
 impl Schedule {
     /// The first probe is due at `first_ms`; spread those of many targets over an interval.
     pub fn new(first_ms: Millis) -> Self {
-        Schedule { next_ms: first_ms, extra_ms: Vec::new(), suspected: false }
+        Schedule { next_ms: first_ms, began_ms: None, extra_ms: Vec::new(), suspected: false }
     }
 
     /// When the next probe is due.
@@ -31,6 +33,7 @@ impl Schedule {
         if self.extra_ms.first().is_some_and(|&extra_ms| extra_ms <= now_ms) {
             self.extra_ms.remove(0);
         }
+        self.began_ms = Some(now_ms);
         if self.next_ms <= now_ms {
             self.next_ms = now_ms + shortened(policy, draw);
         }
@@ -41,6 +44,15 @@ impl Schedule {
         if !self.suspected {
             self.suspected = true;
             self.extra_ms = vec![began_ms + policy.suspect_gap_ms, began_ms + 2 * policy.suspect_gap_ms];
+        }
+    }
+
+    /// Something is wrong elsewhere: unless it is suspected itself, it is looked at now, or a gap after its last probe, lest
+    /// several that begin together be counted as failures in a row.
+    pub fn hasten(&mut self, policy: &Policy, now_ms: Millis) {
+        if !self.suspected {
+            let gap_ms = self.began_ms.map_or(0, |began_ms| began_ms + policy.suspect_gap_ms);
+            self.next_ms = self.next_ms.min(now_ms.max(gap_ms));
         }
     }
 
@@ -98,6 +110,25 @@ mod tests {
             schedule.started(&Policy::default(), 0, draw);
             prop_assert!((4_000..=5_000).contains(&schedule.due_ms()));
         }
+    }
+
+    #[test]
+    fn what_is_hastened_again_and_again_is_looked_at_once_a_gap() {
+        let policy = Policy::default();
+        let mut schedule = Schedule::new(0);
+        schedule.started(&policy, 0, 0.0);
+        for now_ms in 0..1_000 {
+            schedule.hasten(&policy, now_ms);
+            assert_eq!(schedule.due_ms(), 1_000);
+        }
+        schedule.started(&policy, 1_000, 0.0);
+        assert_eq!(schedule.due_ms(), 6_000);
+        schedule.hasten(&policy, 3_000);
+        assert_eq!(schedule.due_ms(), 3_000);
+        schedule.started(&policy, 3_000, 0.0);
+        schedule.suspect(&policy, 3_000);
+        schedule.hasten(&policy, 3_500);
+        assert_eq!(schedule.due_ms(), 4_000, "what is suspected has a pace of its own");
     }
 
     #[test]

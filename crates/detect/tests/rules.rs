@@ -90,11 +90,12 @@ fn reports(nodes: usize, dual: bool) -> impl Strategy<Value = Vec<Report>> {
     prop::collection::vec(one, pairs.len()).prop_map(move |drawn| {
         let drawn = pairs.iter().zip(drawn);
         let there = drawn.filter(|(_, (_, _, _, _, there, _))| *there);
-        let report = there.map(|((from, to, family), (view, cause, age_ms, trusted, _, _))| Report {
+        let report = there.map(|((from, to, family), (view, cause, age_ms, trusted, _, draw))| Report {
             vantage: Vantage { node: name(*from), site: format!("site{}", from / 2) },
             target: Target { node: name(*to), family: *family },
             view,
             cause: matches!(view, View::Down | View::Unstable).then_some(cause),
+            failing: matches!(view, View::Down | View::Unstable) || draw == 0,
             since_ms: NOW_MS - 30_000,
             probed_ms: NOW_MS - age_ms,
             trusted,
@@ -359,6 +360,7 @@ fn seen(from: usize, to: usize, view: View, cause: Option<Cause>) -> Report {
         target: Target { node: name(to), family: Family::V4 },
         view,
         cause,
+        failing: view != View::Up,
         since_ms: NOW_MS - 5_000,
         probed_ms: NOW_MS - 1_000,
         trusted: true,

@@ -81,6 +81,7 @@ impl Eyes {
 
     /// Everything that is due. `draw` gives numbers from 0.0 to 1.0.
     pub fn begin(&mut self, now_ms: Millis, mut draw: impl FnMut() -> f64) -> Vec<Begin> {
+        let before = self.suspects();
         for out in self.out.values_mut() {
             if !out.suspect && out.began_ms + self.policy.suspect_after_ms <= now_ms {
                 out.suspect = true;
@@ -89,6 +90,7 @@ impl Eyes {
                 }
             }
         }
+        self.look_around(now_ms, &before);
         let mut begun = Vec::new();
         for (target, eye) in &mut self.targets {
             if eye.schedule.due_ms() > now_ms {
@@ -103,17 +105,32 @@ impl Eyes {
         begun
     }
 
-    /// A probe has ended. Returns its target, and whether the vantage has changed its mind about it.
+    /// What fails on all nodes shall be seen on all of them before one is withdrawn: where one begins to look wrong, all the
+    /// others are looked at.
+    fn look_around(&mut self, now_ms: Millis, before: &BTreeSet<Target>) {
+        if self.suspects().is_subset(before) {
+            return;
+        }
+        for eye in self.targets.values_mut() {
+            eye.schedule.hasten(&self.policy, now_ms);
+        }
+    }
+
+    /// A probe has ended. Returns its target, and whether the vantage has something else to say of it now.
     pub fn ended(&mut self, now_ms: Millis, probe: u64, outcome: Outcome) -> Option<(Target, bool)> {
+        let suspects = self.suspects();
         let out = self.out.remove(&probe)?;
         let eye = self.targets.get_mut(&out.target).filter(|eye| eye.address == out.address)?;
-        let before = eye.local.view();
+        let said = |local: &Local| (local.view(), local.fails() > 0);
+        let before = said(&eye.local);
         eye.local.observe(&self.policy, now_ms, outcome);
         match outcome {
             Outcome::Pass => eye.schedule.passed(),
             Outcome::Fail(_) => eye.suspect(&self.policy, out.began_ms),
         }
-        Some((out.target, eye.local.view() != before))
+        let turned = said(&eye.local) != before;
+        self.look_around(now_ms, &suspects);
+        Some((out.target, turned))
     }
 
     /// The control probe of an anchor passed.
@@ -151,7 +168,12 @@ impl Eyes {
     /// What the others are told.
     pub fn reports(&self, now_ms: Millis, vantage: &Vantage) -> Vec<Report> {
         let trusted = self.trusts_itself(now_ms);
-        self.targets.iter().map(|(target, eye)| eye.local.report(vantage, target, trusted)).collect()
+        let suspects = self.suspects();
+        let report = |(target, eye): (&Target, &Eye)| {
+            let failing = suspects.contains(target);
+            Report { failing, ..eye.local.report(vantage, target, trusted) }
+        };
+        self.targets.iter().map(report).collect()
     }
 }
 

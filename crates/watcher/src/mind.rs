@@ -87,7 +87,8 @@ impl Heard {
     /// Whether the other says the same, times aside.
     fn says_what(&self, other: &Heard) -> bool {
         let said = |heard: &'_ Heard| (heard.vantage.clone(), heard.trusted, heard.reports.len());
-        let same = |a: &Report, b: &Report| (&a.target, a.view, a.cause) == (&b.target, b.view, b.cause);
+        let same =
+            |a: &Report, b: &Report| (&a.target, a.view, a.cause, a.failing) == (&b.target, b.view, b.cause, b.failing);
         said(self) == said(other) && self.reports.iter().zip(&other.reports).all(|(a, b)| same(a, b))
     }
 }
@@ -179,7 +180,8 @@ impl Mind {
         Vantage { node, site }
     }
 
-    /// What another vantage said, and whether that may change a decision. The memory is taken over from whoever may write.
+    /// What another vantage said, and whether that may change a decision. What has been withdrawn is passed on by all, for whoever
+    /// is to write next may not have heard whoever wrote; the verdicts are taken over from whoever may write.
     pub fn told(&mut self, pod: &str, heard: Heard, memory: Option<Memory>) -> bool {
         if pod == self.me.pod {
             return false;
@@ -188,8 +190,11 @@ impl Mind {
         let is_news = self.heard.get(pod).is_none_or(|before| !before.says_what(&heard));
         self.heard.insert(pod.to_owned(), heard);
         self.heard.retain(|_, heard| now_ms.saturating_sub(heard.at_ms) < FORGET_MS);
-        if let Some(memory) = memory.filter(|_| self.holder.standing(now_ms) == Standing::Mute) {
-            self.memory = memory;
+        if let Some(memory) = memory {
+            self.memory.learn(&memory);
+            if !memory.verdicts.is_empty() && self.holder.standing(now_ms) == Standing::Mute {
+                self.memory.verdicts = memory.verdicts;
+            }
         }
         is_news
     }
@@ -202,9 +207,14 @@ impl Mind {
         }
     }
 
-    /// What the writer lets the others keep for it.
+    /// What the others shall keep: of the writer all, of whoever does not write what was withdrawn.
     pub fn testament(&self, now_ms: Millis) -> Option<Memory> {
-        (self.holder.standing(now_ms) != Standing::Mute).then(|| self.memory.clone())
+        let Memory { flaps, withdrawn, .. } = self.memory.clone();
+        if self.holder.standing(now_ms) != Standing::Mute {
+            return Some(self.memory.clone());
+        }
+        let is_empty = flaps.is_empty() && withdrawn.is_empty();
+        (!is_empty).then(|| Memory { flaps, withdrawn, ..Memory::default() })
     }
 
     /// Whether a call that changes the zone is under way.
@@ -221,6 +231,10 @@ impl Mind {
             return Turn::Wait(now_ms + TURN_MS);
         }
         self.give_up(now_ms, &scene);
+        if let (Some(_), Standing::Waiting { until_ms }) = (&self.listing, self.holder.standing(now_ms)) {
+            // A reading that begins now says nothing for a write, and would be in the way of the one that does.
+            return Turn::Wait(until_ms.min(now_ms + TURN_MS));
+        }
         let plan = self.plan(now_ms, &scene);
         self.left.clone_from(&plan.left);
         let may_write = willing && self.desk.read_ms().is_some_and(|read_ms| self.holder.may_write(now_ms, read_ms));
@@ -231,7 +245,7 @@ impl Mind {
             self.desk.want(&Plan::default());
         }
         if matches!(self.holder.standing(now_ms), Standing::Live { .. }) {
-            self.look_if_needed(now_ms, may_write);
+            self.look_if_needed(now_ms, willing && !may_write);
         }
         match self.desk.next(now_ms) {
             Act::Read => Turn::Read(self.names(&scene)),
@@ -376,18 +390,20 @@ impl Mind {
     }
 
     /// The zone is read anew while suspicion ripens, so that the withdrawal need not wait for it; and for whatever waits for a
-    /// fresh reading.
-    fn look_if_needed(&mut self, now_ms: Millis, may_write: bool) {
+    /// fresh reading. Who has just become the writer has read nothing yet that it may go by, and knows from no older reading what
+    /// is published: it looks at once.
+    fn look_if_needed(&mut self, now_ms: Millis, is_new: bool) {
         let read_ms = self.desk.read_ms().unwrap_or(0);
         let age_ms = now_ms.saturating_sub(read_ms);
         let waits = |act: detect::Act| {
             let decisions = self.judgement.decisions.iter().filter(move |decision| decision.act == act);
             decisions.filter(|decision| decision.held.is_none() || decision.held == Some(Rule::FreshZone)).count() > 0
         };
-        let stale = age_ms > self.policy.zone_fresh_ms || !may_write;
-        if stale && waits(detect::Act::Withdraw) || age_ms * 2 > self.policy.zone_fresh_ms && self.is_suspicious() {
+        let stale = age_ms > self.policy.zone_fresh_ms;
+        let ripens = age_ms * 2 > self.policy.zone_fresh_ms && self.is_suspicious();
+        if is_new || ripens || stale && waits(detect::Act::Withdraw) {
             self.desk.look(now_ms, true);
-        } else if stale && waits(detect::Act::Restore) || !may_write {
+        } else if stale && waits(detect::Act::Restore) {
             self.desk.look(now_ms, false);
         }
     }

@@ -165,6 +165,7 @@ fn permit_what_is_told_keeps_its_age_when_clocks_differ() {
         target: target.clone(),
         view: View::Down,
         cause: None,
+        failing: true,
         since_ms: 40_000,
         probed_ms: 49_500,
         trusted: true,

@@ -49,6 +49,7 @@ impl Cluster {
                 target: target(to),
                 view: View::Up,
                 cause: None,
+                failing: false,
                 since_ms: 0,
                 probed_ms: 0,
                 trusted: true,
@@ -62,6 +63,7 @@ impl Cluster {
         let report = &mut self.reports[from * count + to];
         report.view = view;
         report.cause = (view != View::Up).then_some(Cause::Silent);
+        report.failing = view != View::Up;
     }
 
     /// Nodes that are withdrawn now.

@@ -28,6 +28,9 @@ pub struct Sight {
     pub view: View,
     /// Why it sees no good.
     pub cause: Option<Cause>,
+    /// Whether its last probe failed, or is not answered in time.
+    #[serde(default)]
+    pub failing: bool,
     /// How long ago it changed its mind, in milliseconds.
     pub since_age_ms: Millis,
     /// How long ago its last probe ended, in milliseconds.
@@ -54,6 +57,7 @@ impl Told {
             target: report.target.clone(),
             view: report.view,
             cause: report.cause,
+            failing: report.failing,
             since_age_ms: now_ms.saturating_sub(report.since_ms),
             probed_age_ms: now_ms.saturating_sub(report.probed_ms),
             trusted: report.trusted,
@@ -69,6 +73,7 @@ impl Told {
             target: sight.target.clone(),
             view: sight.view,
             cause: sight.cause,
+            failing: sight.failing,
             since_ms: now_ms.saturating_sub(sight.since_age_ms),
             probed_ms: now_ms.saturating_sub(sight.probed_age_ms),
             trusted: sight.trusted,

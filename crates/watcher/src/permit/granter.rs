@@ -113,9 +113,30 @@ impl Granter {
                 && self.candidate(now_ms).is_none_or(|candidate| name <= candidate)
     }
 
+    /// Whether it is the turn of the vantage of this name, of all that may stand: the first by name of those that are alive stands
+    /// at once, the others only after a term in which nobody was found. Two that stood at the same time would part the voices.
+    pub fn is_next(&self, now_ms: Millis, name: &str, is_alive: impl Fn(&str) -> bool) -> bool {
+        let Some(lease) = self.lease.as_ref().filter(|lease| lease.holder.as_deref() != Some(name)) else {
+            return true;
+        };
+        let before = lease.roll.members.iter().take_while(|member| member.as_str() < name);
+        let mut better = before.filter(|member| lease.holder.as_ref() != Some(*member) && is_alive(member));
+        better.next().is_none() || now_ms >= self.silent_from(lease) + self.terms.term_ms
+    }
+
+    /// When the vantage of this name may have to stand, if its roll has permits and the Lease is another's.
+    pub fn stands_from(&self, name: &str) -> Option<Millis> {
+        let lease = self.lease.as_ref().filter(|lease| !lease.roll.is_small())?;
+        (lease.holder.as_deref() != Some(name)).then(|| self.silent_from(lease))
+    }
+
     fn is_silent(&self, now_ms: Millis, lease: &Lease) -> bool {
+        now_ms >= self.silent_from(lease)
+    }
+
+    fn silent_from(&self, lease: &Lease) -> Millis {
         let heard = lease.holder.as_ref().and_then(|holder| self.heard.get(holder)).copied().unwrap_or(0);
-        now_ms >= heard.max(lease.since_ms).max(self.started_ms) + self.terms.silence_ms
+        heard.max(lease.since_ms).max(self.started_ms) + self.terms.silence_ms
     }
 
     /// To whom it has granted what still lasts.

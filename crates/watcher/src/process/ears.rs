@@ -3,8 +3,9 @@
 use super::Process;
 use crate::mind::Heard;
 use crate::peer::{Ears, Recollection, Told};
-use crate::permit::{Ask, Release, Reply};
+use crate::permit::{Ask, Release, Reply, Standing};
 use crate::scene::VantagePod;
+use detect::Millis;
 use futures::stream::{FuturesUnordered, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
@@ -13,6 +14,8 @@ use std::time::Duration;
 
 /// Reports go out at least this often.
 const TELL_EVERY: Duration = Duration::from_secs(1);
+/// Who was heard within this is alive, for whom would stand in its place.
+const ALIVE_MS: Millis = 2_000;
 /// And not more often than this, however much happens.
 const TELL_GAP: Duration = Duration::from_millis(50);
 
@@ -97,7 +100,6 @@ impl Process {
 
     /// Asks go out at their own pace, whoever has not answered the last one.
     pub(super) async fn ask_permits(&self) {
-        let every = Duration::from_millis(self.parts.ask_every_ms);
         let mut out = FuturesUnordered::new();
         loop {
             if let Some((ask, members)) = self.next_ask() {
@@ -107,7 +109,7 @@ impl Process {
                     out.push(async move { (self.parts.mouth.ask(&peer, &ask).await, pod) });
                 }
             }
-            let mut next = pin!(self.time.sleep(every));
+            let mut next = pin!(self.time.sleep(self.ask_pace()));
             loop {
                 tokio::select! {
                     biased;
@@ -130,11 +132,29 @@ impl Process {
         }
     }
 
+    /// While the candidate lives there is no hurry; as soon as it is taken for dead there is.
+    fn ask_pace(&self) -> Duration {
+        let (now_ms, every_ms) = (self.now_ms(), self.parts.ask_every_ms);
+        let from_ms = self.with(|mind| {
+            let is_mute = mind.holder.standing(now_ms) == Standing::Mute;
+            mind.granter.stands_from(&mind.me.pod).filter(|_| is_mute)
+        });
+        let pace_ms = match from_ms {
+            Some(from_ms) if now_ms >= from_ms => every_ms / 4,
+            Some(from_ms) => every_ms.min(from_ms - now_ms),
+            None => every_ms,
+        };
+        Duration::from_millis(pace_ms)
+    }
+
     fn next_ask(&self) -> Option<(Ask, BTreeSet<String>)> {
         let now_ms = self.now_ms();
         self.with(|mind| {
             let own = mind.me.pod.clone();
-            if *self.stopping.borrow() || !mind.granter.may_stand(now_ms, &own) {
+            let is_alive =
+                |pod: &str| mind.heard.get(pod).is_some_and(|heard| now_ms.saturating_sub(heard.at_ms) < ALIVE_MS);
+            let stands = mind.granter.may_stand(now_ms, &own) && mind.granter.is_next(now_ms, &own, is_alive);
+            if *self.stopping.borrow() || !stands {
                 return None;
             }
             let ask = mind.holder.ask(now_ms);

@@ -24,8 +24,9 @@ impl Process {
                 (begun, mind.eyes.suspects().len())
             });
             if suspected > suspects {
-                // The zone is read while suspicion ripens: that begins now, not at the next turn.
-                self.wake();
+                // The zone is read while suspicion ripens: that begins now, not at the next turn. And the others learn that what
+                // they may be about to do rests on a doubtful sight.
+                self.stir();
             }
             suspects = suspected;
             for begin in begun {

@@ -2,7 +2,8 @@
 
 use super::Process;
 use crate::lease::{Candidacy, LeaseTimes, LeaseTrouble, Leases};
-use crate::permit::{Change, Roll};
+use crate::mind::Heard;
+use crate::permit::{Change, Roll, Standing};
 use detect::Millis;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,7 +23,10 @@ impl Process {
                 candidacy.hears(self.alive());
             }
             let change = self.change(&candidacy, &own, &mut alone_since_ms);
-            let aside = self.stands_aside(&own);
+            if self.yields(&candidacy, &own) {
+                self.give_back(api, &mut candidacy).await;
+            }
+            let aside = self.stands_aside(&own) || self.is_stranger(&candidacy, &own);
             match api.turn(&mut candidacy, aside, change.as_ref()).await {
                 Ok(written) => self.learn(&candidacy, &own, written),
                 Err(LeaseTrouble::Conflict) => self.learn(&candidacy, &own, false),
@@ -35,9 +39,13 @@ impl Process {
                 () = self.time.sleep(Duration::from_millis(times.retry_ms)) => {}
             }
         }
+        self.give_back(api, &mut candidacy).await;
+    }
+
+    async fn give_back(&self, api: &dyn Leases, candidacy: &mut Candidacy) {
         let now_ms = self.now_ms();
         self.with(|mind| mind.holder.lost_lease(now_ms));
-        if let Err(trouble) = api.release(&mut candidacy).await {
+        if let Err(trouble) = api.release(candidacy).await {
             tracing::debug!(%trouble, "the Lease is not given back");
         }
     }
@@ -53,6 +61,23 @@ impl Process {
             let heard = mind.heard.iter().filter(|(_, heard)| now_ms.saturating_sub(heard.at_ms) < ALIVE_MS);
             heard.map(|(pod, _)| pod).filter(stays).cloned().collect()
         })
+    }
+
+    /// Not on a roll of which some live, and too few for a majority: only one of these can bury the rest, so the Lease is theirs.
+    fn is_stranger(&self, candidacy: &Candidacy, own: &str) -> bool {
+        let Some(roll) = candidacy.roll().filter(|roll| !roll.members.contains(own)) else { return false };
+        let now_ms = self.now_ms();
+        let is_alive = |heard: &Heard| now_ms.saturating_sub(heard.at_ms) < ALIVE_MS;
+        let alive = self
+            .with(|mind| roll.members.iter().filter(|member| mind.heard.get(*member).is_some_and(is_alive)).count());
+        0 < alive && alive < roll.majority()
+    }
+
+    /// It has the Lease, and can do nothing with it.
+    fn yields(&self, candidacy: &Candidacy, own: &str) -> bool {
+        let now_ms = self.now_ms();
+        let is_mute = self.with(|mind| mind.holder.standing(now_ms) == Standing::Mute);
+        is_mute && candidacy.holder() == Some(own) && self.is_stranger(candidacy, own)
     }
 
     /// Another has what it granted, or is better placed.
@@ -95,8 +120,10 @@ impl Process {
                 *alone_since_ms = None;
             }
             let since_ms = *alone_since_ms.get_or_insert(now_ms);
-            if let Some(pod) = comes {
-                return mind.holder.change(now_ms, &Change::Add(pod.clone())).ok();
+            // Without a permit nobody joins; the dead can be buried nevertheless.
+            let added = comes.and_then(|pod| mind.holder.change(now_ms, &Change::Add(pod.clone())).ok());
+            if added.is_some() {
+                return added;
             }
             let removed = goes.map(|member| mind.holder.change(now_ms, &Change::Remove(member.clone())));
             match removed? {
