@@ -1,6 +1,7 @@
 //! The real thing: etcd and kube-apiserver as processes of this machine, on loopback, for as long as their handle lives.
 
 use crate::authority::Authority;
+use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -13,6 +14,9 @@ use std::time::{Duration, Instant};
 /// From the first process to an answer on a busy machine; 3 s on an idle one.
 const READY_WITHIN: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(50);
+const AUDIT_LOG: &str = "audit.log";
+/// A watch is noted when it begins, all else when it is answered.
+const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{ level: Metadata }]\n";
 
 /// A running control plane. Dropped, it is gone with its processes and its folder, whatever the test came to.
 pub struct ControlPlane {
@@ -24,7 +28,7 @@ pub struct ControlPlane {
 }
 
 /// Kills its process when dropped.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -35,7 +39,7 @@ impl Drop for Running {
 }
 
 /// Removes itself when dropped; after the processes that write into it.
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub(crate) PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -47,6 +51,22 @@ impl ControlPlane {
     /// Starts both programs; `None`, and said so, where a program is missing.
     /// Client certificates of `authority` are believed.
     pub fn start(authority: &Authority, what: &str) -> Option<Self> {
+        Self::start_with(authority, what, |_| Vec::new())
+    }
+
+    /// The same, with an API server that writes down who asks for what; see [`ControlPlane::audited`].
+    pub fn start_audited(authority: &Authority, what: &str) -> Option<Self> {
+        Self::start_with(authority, what, |folder| {
+            let (policy, log) = (folder.join("audit.yaml"), folder.join(AUDIT_LOG));
+            fs::write(&policy, AUDIT_POLICY).unwrap();
+            vec![
+                format!("--audit-policy-file={}", policy.display()),
+                format!("--audit-log-path={}", log.display()),
+            ]
+        })
+    }
+
+    fn start_with(authority: &Authority, what: &str, more: impl FnOnce(&Path) -> Vec<String>) -> Option<Self> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let (etcd, apiserver) = (assets::needed("etcd", what)?, assets::needed("kube-apiserver", what)?);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -57,8 +77,17 @@ impl ControlPlane {
         let [etcd_port, peer_port, port] = free_ports();
         let plane = ControlPlane { port, etcd: etcd_port, folder, children: Mutex::default() };
         plane.run("etcd", etcd.command().args(etcd_flags(&plane.folder.0, etcd_port, peer_port)));
-        plane.run("kube-apiserver", apiserver.command().args(apiserver_flags(&plane.folder.0, etcd_port, port)));
+        let flags = [apiserver_flags(&plane.folder.0, etcd_port, port), more(&plane.folder.0)].concat();
+        plane.run("kube-apiserver", apiserver.command().args(flags));
         Some(plane)
+    }
+
+    /// Every request of `user` (its full name) that the API server has written down; none where it was not told to.
+    pub fn audited(&self, user: &str) -> Vec<Value> {
+        let text = fs::read_to_string(self.folder.0.join(AUDIT_LOG)).unwrap_or_default();
+        // The last line may be under way.
+        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter(|event| event["user"]["username"] == user).collect()
     }
 
     /// Compacts etcd up to the present; the API server then refuses older lists as expired.

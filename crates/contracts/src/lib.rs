@@ -9,7 +9,8 @@
 //!
 //! A case states what it expects, and everything that is answered is compared besides. Where the two differ, the real
 //! thing is right. This crate is made of tests only; it never ships, and knows nothing of bouquet but the greenhouse; its
-//! tests lend both sides to the watcher, for what that reads and writes in Kubernetes.
+//! tests lend both sides to the watcher, for what that reads and writes in Kubernetes. A [`Stage`] is the real side with nodes
+//! that are [`Door`]s on loopback, for whole programs to look at.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,13 +23,17 @@
 mod authority;
 pub mod cases;
 mod control_plane;
+mod door;
 mod normal;
 pub mod random;
 mod side;
+mod stage;
 mod talk;
 
 pub use authority::{Authority, Leaf};
 pub use control_plane::ControlPlane;
+pub use door::Door;
 pub use normal::{Difference, differences};
 pub use side::{Emulator, HOST, Side, USERS, lone};
+pub use stage::{Hand, Pod, Stage, own};
 pub use talk::{Answer, Entry, Talk, Transcript};

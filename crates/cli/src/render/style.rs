@@ -100,8 +100,12 @@ pub fn tracing(verbose: u8) {
         2 => "debug",
         _ => "trace",
     };
-    let ours = ["wire", "engine", "clouds", "talos", "plan", "bouquet", "greenhouse", "watcher"];
-    let filter = ours.map(|room| format!("{room}={level}")).join(",");
+    let ours = ["wire", "engine", "clouds", "talos", "plan", "bouquet", "greenhouse"];
+    let mut filter = ours.map(|room| format!("{room}={level}")).join(",");
+    if verbose > 0 {
+        // What pods of a simulated world log is theirs.
+        filter += &format!(",watcher={level}");
+    }
     let filter = tracing_subscriber::EnvFilter::try_from_env("BOUQUET_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(filter));
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
