@@ -16,7 +16,8 @@ const READY_WITHIN: Duration = Duration::from_secs(90);
 const POLL: Duration = Duration::from_millis(50);
 const AUDIT_LOG: &str = "audit.log";
 /// A watch is noted when it begins, all else when it is answered.
-const AUDIT_POLICY: &str = "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{ level: Metadata }]\n";
+const AUDIT_POLICY: &str =
+    "apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages: [RequestReceived]\nrules: [{ level: Metadata }]\n";
 
 /// A running control plane. Dropped, it is gone with its processes and its folder, whatever the test came to.
 pub struct ControlPlane {
@@ -59,10 +60,7 @@ impl ControlPlane {
         Self::start_with(authority, what, |folder| {
             let (policy, log) = (folder.join("audit.yaml"), folder.join(AUDIT_LOG));
             fs::write(&policy, AUDIT_POLICY).unwrap();
-            vec![
-                format!("--audit-policy-file={}", policy.display()),
-                format!("--audit-log-path={}", log.display()),
-            ]
+            vec![format!("--audit-policy-file={}", policy.display()), format!("--audit-log-path={}", log.display())]
         })
     }
 
