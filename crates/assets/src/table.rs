@@ -90,6 +90,14 @@ const fn containerd(package: &'static str) -> Comes {
     Comes::Go { module: "containerd", package, tags: "no_btrfs,no_zfs,no_devmapper", link: "" }
 }
 
+/// Its `go.mod` wants a newer Go than the others: `GOTOOLCHAIN=auto` fetches it.
+const EXTERNAL_DNS: Comes = Comes::Go {
+    module: "external-dns",
+    package: "sigs.k8s.io/external-dns",
+    tags: "",
+    link: "-X sigs.k8s.io/external-dns/pkg/apis/externaldns.Version=v0.23.0",
+};
+
 const MACHINED: Comes = Comes::Go {
     module: "talos",
     package: "github.com/siderolabs/talos/internal/app/machined",
@@ -119,6 +127,11 @@ impl Asset {
             Comes::Npm { .. } => "npm",
             Comes::Debian { .. } => "debian",
         }
+    }
+
+    const fn for_bench(mut self) -> Self {
+        self.tier = Tier::Bench;
+        self
     }
 
     const fn probe(mut self, arguments: &'static [&'static str]) -> Self {
@@ -207,4 +220,6 @@ pub const TABLE: &[Asset] = &[
         .probe(&["version"]),
     asset("tailscale", "1.101.0", "the mesh", go("tailscale", "tailscale.com/cmd/tailscale")).probe(&["version"]),
     asset("tailscaled", "1.101.0", "the mesh", go("tailscale", "tailscale.com/cmd/tailscaled")),
+    // What the watcher is measured against.
+    asset("external-dns", "0.23.0", "nothing: it is the watcher's peer", EXTERNAL_DNS).for_bench(),
 ];
