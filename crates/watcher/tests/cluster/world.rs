@@ -59,6 +59,8 @@ pub struct State {
     pub zone: Zone,
     /// What broke a rule.
     pub broken: Vec<String>,
+    /// Nodes that have ceased to serve with all others at one moment, until one serves again.
+    fell: BTreeSet<usize>,
     /// Since when fewer than half of the nodes serve.
     sick_since_ms: Option<Millis>,
     /// When a watcher's process last ended.
@@ -131,6 +133,7 @@ impl World {
             lease: api::Kept::default(),
             zone: Zone::default(),
             broken: Vec::new(),
+            fell: BTreeSet::new(),
             sick_since_ms: None,
             crashed_ms: 0,
         };
@@ -167,7 +170,13 @@ impl World {
         let now_ms = self.now_ms();
         let (done, wakers) = {
             let mut state = self.state();
+            let before = state.serving();
             let done = act(&mut state);
+            match (before.is_empty(), state.serving().is_empty()) {
+                (false, true) => state.fell = before,
+                (_, false) => state.fell.clear(),
+                _ => {}
+            }
             let is_sick = state.serving().len() * 2 < state.up.len();
             state.sick_since_ms = is_sick.then(|| state.sick_since_ms.unwrap_or(now_ms));
             (done, std::mem::take(&mut state.wakers))

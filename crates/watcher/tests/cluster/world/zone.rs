@@ -84,6 +84,21 @@ impl Zone {
         self.entries.push(Entry { mark: mark.map(str::to_owned), ..entry });
     }
 
+    /// A person deletes one of our addresses, and not the last.
+    pub fn meddle(&mut self, now_ms: Millis, which: u64) {
+        let ours: Vec<String> = self.pool().map(|entry| entry.id.clone()).collect();
+        if let Some(id) = ours.get(which as usize % ours.len().max(1)).filter(|_| ours.len() > 1) {
+            self.past.push((now_ms, self.entries.clone()));
+            self.entries.retain(|entry| entry.id != *id);
+            self.meddled_ms = Some(now_ms);
+        }
+    }
+
+    /// Whether the record that is nobody's business is as it was.
+    pub fn is_foreign_untouched(&self) -> bool {
+        self.entries.iter().any(|entry| entry.name == "mail.example.com" && entry.mark.is_none())
+    }
+
     /// Whether the pool holds an address of ours.
     pub fn holds(&self, address: IpAddr) -> bool {
         let held = |entry: &&Entry| entry.data == Data::Address(address) && entry.mark.is_some();
@@ -178,6 +193,9 @@ impl State {
         }
         if matches!(hint, Some(Hint::Leaving | Hint::Terminating)) {
             return broken;
+        }
+        if self.fell.contains(&node) {
+            broken.push(format!("n{node} is withdrawn though all fell with it"));
         }
         // Rule 3 is remembered by those who live on.
         self.zone.withdrawn.retain(|(at_ms, _)| now_ms - at_ms < 5 * 60_000 - HASTE_MS);
