@@ -8,7 +8,7 @@ mod provider;
 mod waits;
 mod zone;
 
-use detect::Millis;
+use detect::{Hint, Millis};
 use spec::{Canary, Watching};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -61,6 +61,8 @@ pub struct State {
     pub broken: Vec<String>,
     /// Nodes that have ceased to serve with all others at one moment, until one serves again.
     fell: BTreeSet<usize>,
+    /// When the cluster last said of a node that it leaves.
+    hinted: BTreeMap<usize, Millis>,
     /// Since when fewer than half of the nodes serve.
     sick_since_ms: Option<Millis>,
     /// When a watcher's process last ended.
@@ -134,6 +136,7 @@ impl World {
             zone: Zone::default(),
             broken: Vec::new(),
             fell: BTreeSet::new(),
+            hinted: BTreeMap::new(),
             sick_since_ms: None,
             crashed_ms: 0,
         };
@@ -171,6 +174,8 @@ impl World {
         let (done, wakers) = {
             let mut state = self.state();
             let before = state.serving();
+            let leaving: Vec<usize> = (0..state.up.len()).filter(|node| state.leaves(*node)).collect();
+            state.hinted.extend(leaving.into_iter().map(|node| (node, now_ms)));
             let done = act(&mut state);
             match (before.is_empty(), state.serving().is_empty()) {
                 (false, true) => state.fell = before,
@@ -240,6 +245,12 @@ impl State {
 
     fn reaches_api(&self, node: usize) -> bool {
         self.api_up && self.is_online(node) && !self.api_cut.contains(&node)
+    }
+
+    /// Whether the cluster says of a node that it leaves.
+    fn leaves(&self, node: usize) -> bool {
+        let hint = self.scene.nodes.get(&name(node)).and_then(|node| node.hint);
+        matches!(hint, Some(Hint::Leaving | Hint::Terminating))
     }
 
     /// Nodes that clients are served by.

@@ -1,7 +1,7 @@
 //! The zone and its provider, and the rules that no write may break.
 
 use super::{POOL, State, address};
-use detect::{Hint, Millis};
+use detect::Millis;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use watcher::zone::{Change, Data, Draft, Entry, Trouble};
@@ -185,13 +185,14 @@ impl State {
 
     /// A node's address has gone: what that broke.
     fn withdraw(&mut self, now_ms: Millis, node: usize) -> Vec<String> {
-        let hint = self.scene.nodes.get(&super::name(node)).and_then(|node| node.hint);
         let since_ms = self.sick_since_ms.filter(|since_ms| now_ms - since_ms > KNOWN_MS);
         let mut broken = Vec::new();
         if since_ms.is_some() {
             broken.push(format!("n{node} is withdrawn though fewer than half have served since {since_ms:?}"));
         }
-        if matches!(hint, Some(Hint::Leaving | Hint::Terminating)) {
+        // What was decided while it was to leave may be done just after.
+        let left = self.hinted.get(&node).is_some_and(|at_ms| now_ms - at_ms < HASTE_MS);
+        if left || self.leaves(node) {
             return broken;
         }
         if self.fell.contains(&node) {
