@@ -1,8 +1,9 @@
-//! What a developer of bouquet runs: `cargo xtask {test,assets,truth,tidy,ci}`.
+//! What a developer of bouquet runs: `cargo xtask {test,assets,truth,bench,tidy,ci}`.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a developer's tool talks on its terminal")]
 
 mod assets;
+mod bench;
 mod suite;
 mod tidy;
 mod truth;
@@ -18,6 +19,7 @@ cargo xtask assets [NAME…]  makes other people's programs that judge bouquet; 
 cargo xtask truth          writes docs/truth.md from what the tests' judges said
 cargo xtask rig VERB       three real nodes on this machine: up, down, status; run tells their whole story (docs/rig.md);
                             --talos makes them Talos nodes
+cargo xtask bench NAME     what takes too long for a test: watcher --sim [--years N] [--rounds N] [--seeds N], in virtual time
 cargo xtask image          the watcher's image, written to target/images/bouquet-watcher.tar, without a container engine
 cargo xtask tidy           house rules: sizes, floors, documents
 cargo xtask ci             what CI runs, and what else is installed (fmt, clippy, deny, hack)";
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         Some(("assets", names)) => assets::make(names),
         Some(("truth", [])) => truth::write(&root()),
         Some(("rig", words)) => rig(&root(), words),
+        Some(("bench", words)) => bench::run(&root(), words),
         Some(("image", [])) => image(&root()),
         Some(("tidy", [])) => tidy::all(&root()),
         Some(("ci", [])) => ci(&root()),

@@ -54,7 +54,7 @@ impl Ruling {
         let counted = || self.voices.iter().filter(|voice| voice.mute.is_none());
         let steady = counted().filter(|voice| voice.view == View::Up && !voice.failing).count();
         let serves = self.verdict == Verdict::Serving || self.votes.0 > self.votes.1;
-        serves && steady * 2 >= counted().count()
+        serves && steady * 2 > counted().count()
     }
 }
 
@@ -74,8 +74,8 @@ pub fn poll(
         let about = reports.iter().filter(|report| report.target == *target);
         let elsewhere = answering.iter().any(|other| other != target);
         let voices: Vec<Voice> = about.map(|report| voice(policy, now_ms, report, &suspects, elsewhere)).collect();
-        let (up, down, unstable) = count(&voices);
         let before = before.get(target).map_or(Verdict::Unknown, |(verdict, _)| *verdict);
+        let (up, down, unstable) = count(&voices, before);
         let verdict = verdict(up, down, unstable, before);
         let votes = (up, down);
         rulings.insert(target.clone(), Ruling { target: target.clone(), verdict, votes, voices });
@@ -139,9 +139,12 @@ fn voice(policy: &Policy, now_ms: Millis, report: &Report, suspects: &BTreeSet<&
 }
 
 /// Voices by site (rule 5): up, down, and how many of the latter are for "unstable". A site that is not of one mind is for "up".
-fn count(voices: &[Voice]) -> (usize, usize, usize) {
+/// Who has not yet come to trust a target again, and sees it pass, has no voice against it once it is held to serve: that was
+/// about an earlier trouble.
+fn count(voices: &[Voice], before: Verdict) -> (usize, usize, usize) {
     let mut sites: BTreeMap<&str, Vec<View>> = BTreeMap::new();
-    for voice in voices.iter().filter(|voice| voice.mute.is_none()) {
+    let recovers = |voice: &Voice| before == Verdict::Serving && voice.view == View::Down && !voice.failing;
+    for voice in voices.iter().filter(|voice| voice.mute.is_none() && !recovers(voice)) {
         sites.entry(&voice.vantage.site).or_default().push(voice.view);
     }
     let (mut up, mut down, mut unstable) = (0, 0, 0);

@@ -50,7 +50,7 @@ pub struct Weather {
 pub const WEEK_MS: f64 = 7.0 * 24.0 * 3_600_000.0;
 /// One probe in a hundred, and a quarter of a minute a week.
 pub const USUAL: Weather = Weather { loss: 0.01, burst_every_ms: WEEK_MS, burst_ms: 15_000 };
-const ROUND_TRIP_MS: Millis = 50;
+pub const ROUND_TRIP_MS: Millis = 50;
 
 /// A vantage at work on one target.
 pub struct Path<'a> {

@@ -10,7 +10,9 @@ use wire::Rng;
 const TROUBLED_MS: (u64, u64) = (120_000, 300_000);
 /// Between two troubles.
 const PAUSE_MS: (u64, u64) = (1_000, 25_000);
-/// After the last trouble: the longest hold, the longest wait after trouble with the provider, and what it takes to write.
+/// For so long a vantage's opinion may lag behind what is.
+const LINGERS_MS: u64 = 40_000;
+/// After that: the longest hold, the longest wait after trouble with the provider, and what it takes to write.
 const CALM_S: u64 = 20 * 60;
 
 /// What ends a trouble.
@@ -49,17 +51,24 @@ pub fn broken_by(seed: u64) -> Option<String> {
         story.world.sleep(story.rng.between(0, 60_000)).await;
         story.go_wrong().await;
         story.mend_all();
-        let world = &story.world;
+        let world = story.world.clone();
+        // What was seen lately still counts for a while.
+        world.sleep(LINGERS_MS).await;
         let all = |world: &World| world.published() == world.state().serving() && world.published().len() == nodes;
         let calm = world.is_within(CALM_S, all).await;
-        let broken = world.broken();
-        (calm.is_err() || !broken.is_empty()).then(|| {
+        let mut broken = world.broken();
+        if !world.state().zone.is_foreign_untouched() {
+            broken.push("the record that is not ours is gone".into());
+        }
+        let failed = (calm.is_err() || !broken.is_empty()).then(|| {
             format!(
                 "seed {seed}, {nodes} nodes: broken {broken:#?}\ncalm {calm:?}\n{:#?}\n{}",
                 story.told,
                 world.told()
             )
-        })
+        });
+        world.end();
+        failed
     })
 }
 
@@ -104,7 +113,7 @@ impl Story {
 
     fn trouble(&mut self) {
         let node = self.node();
-        let mend = match self.rng.below(16) {
+        let mend = match self.rng.below(17) {
             0..=2 => self.ingress(vec![node]),
             3 => {
                 let some = self.some_nodes();
@@ -142,6 +151,12 @@ impl Story {
             }
             13 => self.provider(node),
             14 => {
+                let (now_ms, which) = (self.world.now_ms(), self.rng.next_u64());
+                self.told.push(format!("somebody deletes a record at {now_ms} ms"));
+                self.world.change(|state| state.zone.meddle(now_ms, which));
+                return;
+            }
+            15 => {
                 self.world.change(|state| state.stalled.insert(node));
                 Mend::Stalled(node)
             }

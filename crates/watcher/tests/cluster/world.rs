@@ -8,7 +8,7 @@ mod provider;
 mod waits;
 mod zone;
 
-use detect::Millis;
+use detect::{Hint, Millis};
 use spec::{Canary, Watching};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -59,6 +59,10 @@ pub struct State {
     pub zone: Zone,
     /// What broke a rule.
     pub broken: Vec<String>,
+    /// Nodes that have ceased to serve with all others at one moment, until one serves again.
+    fell: BTreeSet<usize>,
+    /// When the cluster last said of a node that it leaves.
+    hinted: BTreeMap<usize, Millis>,
     /// Since when fewer than half of the nodes serve.
     sick_since_ms: Option<Millis>,
     /// When a watcher's process last ended.
@@ -131,6 +135,8 @@ impl World {
             lease: api::Kept::default(),
             zone: Zone::default(),
             broken: Vec::new(),
+            fell: BTreeSet::new(),
+            hinted: BTreeMap::new(),
             sick_since_ms: None,
             crashed_ms: 0,
         };
@@ -167,7 +173,15 @@ impl World {
         let now_ms = self.now_ms();
         let (done, wakers) = {
             let mut state = self.state();
+            let before = state.serving();
+            let leaving: Vec<usize> = (0..state.up.len()).filter(|node| state.leaves(*node)).collect();
+            state.hinted.extend(leaving.into_iter().map(|node| (node, now_ms)));
             let done = act(&mut state);
+            match (before.is_empty(), state.serving().is_empty()) {
+                (false, true) => state.fell = before,
+                (_, false) => state.fell.clear(),
+                _ => {}
+            }
             let is_sick = state.serving().len() * 2 < state.up.len();
             state.sick_since_ms = is_sick.then(|| state.sick_since_ms.unwrap_or(now_ms));
             (done, std::mem::take(&mut state.wakers))
@@ -231,6 +245,12 @@ impl State {
 
     fn reaches_api(&self, node: usize) -> bool {
         self.api_up && self.is_online(node) && !self.api_cut.contains(&node)
+    }
+
+    /// Whether the cluster says of a node that it leaves.
+    fn leaves(&self, node: usize) -> bool {
+        let hint = self.scene.nodes.get(&name(node)).and_then(|node| node.hint);
+        matches!(hint, Some(Hint::Leaving | Hint::Terminating))
     }
 
     /// Nodes that clients are served by.

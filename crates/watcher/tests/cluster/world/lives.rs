@@ -92,6 +92,11 @@ impl World {
         }
     }
 
+    /// All is over: what holds on to the world is let go.
+    pub fn end(&self) {
+        (0..self.nodes()).for_each(|node| self.crash(node));
+    }
+
     /// The node loses its power, and its vantage with it.
     pub fn kill(&self, node: usize) {
         self.change(|state| state.up[node] = false);

@@ -1,7 +1,7 @@
 //! The zone and its provider, and the rules that no write may break.
 
 use super::{POOL, State, address};
-use detect::{Hint, Millis};
+use detect::Millis;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use watcher::zone::{Change, Data, Draft, Entry, Trouble};
@@ -82,6 +82,21 @@ impl Zone {
         let draft = Draft { name: name.into(), data, ttl_s: 300, proxied: false, mark: String::new() };
         let entry = self.entry(&draft);
         self.entries.push(Entry { mark: mark.map(str::to_owned), ..entry });
+    }
+
+    /// A person deletes one of our addresses, and not the last.
+    pub fn meddle(&mut self, now_ms: Millis, which: u64) {
+        let ours: Vec<String> = self.pool().map(|entry| entry.id.clone()).collect();
+        if let Some(id) = ours.get(which as usize % ours.len().max(1)).filter(|_| ours.len() > 1) {
+            self.past.push((now_ms, self.entries.clone()));
+            self.entries.retain(|entry| entry.id != *id);
+            self.meddled_ms = Some(now_ms);
+        }
+    }
+
+    /// Whether the record that is nobody's business is as it was.
+    pub fn is_foreign_untouched(&self) -> bool {
+        self.entries.iter().any(|entry| entry.name == "mail.example.com" && entry.mark.is_none())
     }
 
     /// Whether the pool holds an address of ours.
@@ -170,14 +185,18 @@ impl State {
 
     /// A node's address has gone: what that broke.
     fn withdraw(&mut self, now_ms: Millis, node: usize) -> Vec<String> {
-        let hint = self.scene.nodes.get(&super::name(node)).and_then(|node| node.hint);
         let since_ms = self.sick_since_ms.filter(|since_ms| now_ms - since_ms > KNOWN_MS);
         let mut broken = Vec::new();
         if since_ms.is_some() {
             broken.push(format!("n{node} is withdrawn though fewer than half have served since {since_ms:?}"));
         }
-        if matches!(hint, Some(Hint::Leaving | Hint::Terminating)) {
+        // What was decided while it was to leave may be done just after.
+        let left = self.hinted.get(&node).is_some_and(|at_ms| now_ms - at_ms < HASTE_MS);
+        if left || self.leaves(node) {
             return broken;
+        }
+        if self.fell.contains(&node) {
+            broken.push(format!("n{node} is withdrawn though all fell with it"));
         }
         // Rule 3 is remembered by those who live on.
         self.zone.withdrawn.retain(|(at_ms, _)| now_ms - at_ms < 5 * 60_000 - HASTE_MS);
