@@ -155,6 +155,8 @@ struct Kubelet {
     silent: bool,
     /// Whether somebody waits for its silence.
     watched: bool,
+    /// Whether its machine has lost power since it was last heard: it begins nothing, however lately that was.
+    off: bool,
 }
 
 /// What a kubelet tells the API about its node.
@@ -241,6 +243,8 @@ pub(crate) fn lost(state: &mut Everything, id: MachineId) {
         for uid in here {
             pods::containers::kill(cluster, &uid);
         }
+        let of_machine = |kubelet: &&mut Kubelet| kubelet.machine.is_some_and(|(machine, _)| machine == id);
+        cluster.kubelets.values_mut().filter(of_machine).for_each(|kubelet| kubelet.off = true);
     }
 }
 

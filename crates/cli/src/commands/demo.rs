@@ -111,8 +111,10 @@ impl<'a> Show<'a> {
     /// A node dies without a word: DNS follows, visitors are served again, and so it is when the node is back.
     async fn a_death(&self, victim: &str) -> Result<Outcome, Failure> {
         let talk = |text: &str| self.say(text);
-        let visitors = self.visitors(&talk).await?;
-        let all = visitors.published();
+        let status = engine::status(&self.reach, &self.subject).await?;
+        let visitors = self.visitors(&status, &talk);
+        let serving = status.nodes.iter().filter(|node| node.ingress.is_some());
+        let all: BTreeSet<String> = serving.map(|node| node.name.clone()).collect();
         let others: BTreeSet<String> = all.iter().filter(|node| *node != victim).cloned().collect();
         self.say(&format!("… visitors ask for https://{}, one after the other …\n", visitors.host));
         visitors.until(&all).await?;
@@ -128,22 +130,21 @@ impl<'a> Show<'a> {
         Ok(mended)
     }
 
-    async fn visitors<'b>(&'b self, say: &'b dyn Fn(&str)) -> Result<Visitors<'b>, Failure> {
+    fn visitors<'b>(&'b self, status: &engine::Status, say: &'b dyn Fn(&str)) -> Visitors<'b> {
         let domain = self.subject.cluster.domain.clone().unwrap_or_default();
-        let status = engine::status(&self.reach, &self.subject).await?;
         let named = |node: &engine::NodeStatus| {
             let (name, addresses) = (node.name.clone(), node.addresses.public.clone());
             addresses.into_iter().map(move |address| (address, name.clone()))
         };
         let nodes = status.nodes.iter().flat_map(named);
-        Ok(Visitors {
+        Visitors {
             world: &self.world,
             time: self.reach.line.time(),
             host: format!("canary.{domain}"),
             pool: format!("lb.{domain}"),
             nodes: nodes.collect(),
             say,
-        })
+        }
     }
 
     fn say(&self, text: &str) {

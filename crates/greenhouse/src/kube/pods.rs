@@ -51,7 +51,7 @@ pub(super) fn target_port(pod: &Value, port: &Value) -> Option<u64> {
 
 fn kubelet_lives(cluster: &Cluster, node: &str, now: Timestamp) -> bool {
     let kubelet = cluster.kubelets.get(node);
-    kubelet.is_some_and(|kubelet| !kubelet.silent && now.duration_since(kubelet.heard) <= ALIVE)
+    kubelet.is_some_and(|kubelet| !kubelet.silent && !kubelet.off && now.duration_since(kubelet.heard) <= ALIVE)
 }
 
 /// The control plane's own pods, which the kubelet mirrors from its manifests.

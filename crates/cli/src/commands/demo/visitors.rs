@@ -98,7 +98,7 @@ impl Visitors<'_> {
     }
 
     /// Nodes that the zone names now.
-    pub fn published(&self) -> BTreeSet<String> {
+    fn published(&self) -> BTreeSet<String> {
         let inventory = self.world.inventory();
         let records = inventory.get("cloudflare_records").and_then(|records| records.as_array()).into_iter().flatten();
         let text = |record: &serde_json::Value, field: &str| record.get(field)?.as_str().map(str::to_owned);
