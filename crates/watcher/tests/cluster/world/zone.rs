@@ -87,7 +87,8 @@ impl Zone {
     /// A person deletes one of our addresses, and not the last.
     pub fn meddle(&mut self, now_ms: Millis, which: u64) {
         let ours: Vec<String> = self.pool().map(|entry| entry.id.clone()).collect();
-        if let Some(id) = ours.get(which as usize % ours.len().max(1)).filter(|_| ours.len() > 1) {
+        if ours.len() > 1 {
+            let id = &ours[usize::try_from(which % ours.len() as u64).unwrap()];
             self.past.push((now_ms, self.entries.clone()));
             self.entries.retain(|entry| entry.id != *id);
             self.meddled_ms = Some(now_ms);
