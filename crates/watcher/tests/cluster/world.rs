@@ -9,7 +9,7 @@ mod state;
 mod waits;
 mod zone;
 
-use detect::Millis;
+use detect::{Millis, View};
 use spec::{Canary, Watching};
 pub use state::{Ingress, State};
 use std::collections::{BTreeMap, BTreeSet};
@@ -107,12 +107,23 @@ impl World {
         u64::try_from(self.time.elapsed().as_millis()).unwrap()
     }
 
+    /// Nodes that no vantage sees anything wrong with.
+    fn seen_well(&self) -> BTreeSet<usize> {
+        let reports = (0..self.nodes()).filter_map(|node| self.process(node)).flat_map(|process| {
+            let now_ms = process.now_ms();
+            process.with(|mind| mind.eyes.reports(now_ms, &mind.vantage()))
+        });
+        let doubted: BTreeSet<String> =
+            reports.filter(|report| report.view != View::Up).map(|report| report.target.node).collect();
+        (0..self.nodes()).filter(|node| !doubted.contains(&name(*node))).collect()
+    }
+
     /// Changes something, and lets everything notice that can.
     pub fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        let now_ms = self.now_ms();
+        let (now_ms, seen_well) = (self.now_ms(), self.seen_well());
         let (done, wakers) = {
             let mut state = self.state();
-            let done = state.change(now_ms, act);
+            let done = state.change(now_ms, &seen_well, act);
             (done, std::mem::take(&mut state.wakers))
         };
         wakers.into_iter().for_each(Waker::wake);

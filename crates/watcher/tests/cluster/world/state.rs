@@ -41,8 +41,9 @@ pub struct State {
     pub zone: Zone,
     /// What broke a rule.
     pub broken: Vec<String>,
-    /// Nodes that have ceased to serve with all others at one moment, until one serves again.
-    pub(super) fell: BTreeSet<usize>,
+    /// Nodes that nobody saw anything wrong with, and that have ceased to serve with all others at one moment, and when; until
+    /// one serves again.
+    pub(super) fell: (Millis, BTreeSet<usize>),
     /// When the cluster last said of a node that it leaves.
     pub(super) hinted: BTreeMap<usize, Millis>,
     /// Since when fewer than half of the nodes serve.
@@ -69,7 +70,7 @@ impl State {
             lease: api::Kept::default(),
             zone: Zone::default(),
             broken: Vec::new(),
-            fell: BTreeSet::new(),
+            fell: (0, BTreeSet::new()),
             hinted: BTreeMap::new(),
             sick_since_ms: None,
             crashed_ms: 0,
@@ -77,14 +78,19 @@ impl State {
     }
 
     /// Changes something, and remembers what the rules will have to know of it.
-    pub(super) fn change<T>(&mut self, now_ms: Millis, act: impl FnOnce(&mut Self) -> T) -> T {
+    pub(super) fn change<T>(
+        &mut self,
+        now_ms: Millis,
+        seen_well: &BTreeSet<usize>,
+        act: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         let before = self.serving();
         let leaving: Vec<usize> = (0..self.up.len()).filter(|node| self.leaves(*node)).collect();
         self.hinted.extend(leaving.into_iter().map(|node| (node, now_ms)));
         let done = act(self);
         match (before.is_empty(), self.serving().is_empty()) {
-            (false, true) => self.fell = before,
-            (_, false) => self.fell.clear(),
+            (false, true) => self.fell = (now_ms, &before & seen_well),
+            (_, false) => self.fell.1.clear(),
             _ => {}
         }
         let is_sick = self.serving().len() * 2 < self.up.len();
