@@ -435,6 +435,33 @@ fn what_fails_behind_the_controller_everywhere_withdraws_nobody_and_on_one_node_
 }
 
 #[test]
+fn who_is_down_first_is_not_withdrawn_while_half_of_the_voices_doubt_the_others() {
+    let mut world = well(3);
+    see(&mut world, 0, 2, Cause::Silent);
+    see(&mut world, 1, 2, Cause::Silent);
+    assert_eq!(world.deleted().len(), 1);
+    let seen = world.reports.iter_mut().filter(|report| report.target.node != "n2" && report.vantage.node != "n2");
+    seen.filter(|report| report.vantage.node != report.target.node).for_each(|report| report.failing = true);
+    assert_eq!(world.deleted(), []);
+}
+
+#[test]
+fn a_voice_from_an_earlier_trouble_does_not_withdraw_again_and_does_not_restore_either() {
+    let target = Target { node: "n2".into(), family: Family::V4 };
+    let verdict = |before: Verdict| {
+        let mut world = well(3);
+        world.memory.verdicts.insert(target.clone(), (before, NOW_MS - 60_000));
+        // The node's own vantage has not come to trust it again; one foreign vantage sees it fail anew.
+        see(&mut world, 2, 2, Cause::NoRoute);
+        world.reports.iter_mut().filter(|report| report.vantage.node == "n2").for_each(|report| report.failing = false);
+        see(&mut world, 0, 2, Cause::NoRoute);
+        decide(&world.situation()).rulings[&target].verdict
+    };
+    assert_eq!(verdict(Verdict::Serving), Verdict::Serving);
+    assert_eq!(verdict(Verdict::Down), Verdict::Down);
+}
+
+#[test]
 fn a_certificate_that_is_wrong_everywhere_withdraws_nobody() {
     let mut world = well(3);
     for from in 0..3 {

@@ -249,6 +249,21 @@ mod tests {
     }
 
     #[test]
+    fn where_one_node_begins_to_look_wrong_all_are_looked_at_once() {
+        let mut eyes = Eyes::new(Policy::default(), 0);
+        eyes.look_at(0, &sight(&[("a", "198.51.100.1"), ("b", "198.51.100.2")]));
+        let begun = [eyes.begin(0, || 0.0), eyes.begin(250, || 0.0)].concat();
+        eyes.ended(260, begun[1].probe, Outcome::Pass);
+        assert_eq!(eyes.ended(1_300, begun[0].probe, Outcome::Fail(Cause::Refused)), Some((target("a"), true)));
+        let vantage = Vantage { node: "rose".into(), site: "hel1".into() };
+        let failing = eyes.reports(1_300, &vantage).into_iter().map(|report| report.failing);
+        assert_eq!(failing.collect::<Vec<_>>(), [true, false]);
+        let also: Vec<IpAddr> = eyes.begin(1_300, || 0.0).iter().map(|begin| begin.address).collect();
+        assert!(also.contains(&"198.51.100.2".parse().unwrap()), "{also:?}");
+        assert_eq!(eyes.begin(1_310, || 0.0), []);
+    }
+
+    #[test]
     fn first_probes_are_spread_out_and_begin_soon() {
         let mut eyes = Eyes::new(Policy::default(), 0);
         eyes.look_at(1_000, &sight(&[("a", "198.51.100.1"), ("b", "198.51.100.2"), ("c", "198.51.100.3")]));

@@ -27,6 +27,7 @@ fn skipping_quiet_stretches_gives_what_stepping_gives() {
 fn twenty_node_years_of_usual_loss_withdraw_as_seldom_as_independent_paths_allow() {
     let policy = Policy::default();
     let two = false_alarms(&policy, 2, 20);
+    assert!(two.node_years >= 20);
     assert!(two.withdrawn <= two.bound(), "{} withdrawals, {:.3} expected", two.withdrawn, two.expected);
     let apart = (two.alone as f64 - two.alone_expected).abs();
     assert!(apart < 4.0 * two.alone_expected.sqrt(), "{} alone, {:.0} expected", two.alone, two.alone_expected);

@@ -80,6 +80,19 @@ fn permit_a_dead_candidate_is_replaced_within_two_terms_and_a_call_though_the_le
 }
 
 #[test]
+fn permit_one_at_a_time_stands_for_a_dead_candidate_and_another_only_after_a_term() {
+    let terms = Terms::default();
+    let mut granter = Granter::new(terms, 0);
+    granter.read(CALM_MS, Some("a"), &roll(3, &["a", "b", "c"]));
+    let silent_ms = granter.stands_from("c").unwrap();
+    assert_eq!((silent_ms, granter.stands_from("a")), (CALM_MS + terms.silence_ms, None));
+    let all_live = |_: &str| true;
+    assert!(granter.is_next(silent_ms, "b", all_live) && !granter.is_next(silent_ms, "c", all_live));
+    assert!(granter.is_next(silent_ms, "c", |name| name != "b"));
+    assert!(granter.is_next(silent_ms + terms.term_ms, "c", all_live));
+}
+
+#[test]
 fn permit_a_release_spares_the_next_the_term_but_not_the_call() {
     let mut room = Room::new(&["a", "b", "c"]);
     room.round(CALM_MS);

@@ -5,11 +5,13 @@ mod api;
 mod lives;
 mod paths;
 mod provider;
+mod state;
 mod waits;
 mod zone;
 
-use detect::{Hint, Millis};
+use detect::{Millis, View};
 use spec::{Canary, Watching};
+pub use state::{Ingress, State};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -20,54 +22,10 @@ use tokio::task::JoinHandle;
 use watcher::process::Process;
 use watcher::scene::{Scene, Sight};
 use wire::{Rng, Time};
-pub use zone::{Keeping, Zone};
+pub use zone::Keeping;
 
 pub const POOL: &str = "lb.example.com";
 pub const HOST: &str = "web.example.com";
-
-/// What a node's ingress does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ingress {
-    Serves,
-    Silent,
-    Refuses,
-    NoRoutes,
-    Behind,
-    WrongCertificate,
-}
-
-/// All that a test can change.
-pub struct State {
-    pub ingress: Vec<Ingress>,
-    /// Power.
-    pub up: Vec<bool>,
-    /// Directed paths between nodes that lose everything.
-    pub cut: BTreeSet<(usize, usize)>,
-    /// Nodes that reach nothing but themselves.
-    pub lonely: BTreeSet<usize>,
-    /// How long a message between vantages is on its way, in milliseconds.
-    pub peer_ms: (u64, u64),
-    /// Nodes that do not reach the API, and those whose informers show no node at all.
-    pub api_cut: BTreeSet<usize>,
-    pub blank: BTreeSet<usize>,
-    pub api_up: bool,
-    /// Vantages that are kept from running.
-    pub stalled: BTreeSet<usize>,
-    wakers: Vec<Waker>,
-    pub scene: Scene,
-    lease: api::Kept,
-    pub zone: Zone,
-    /// What broke a rule.
-    pub broken: Vec<String>,
-    /// Nodes that have ceased to serve with all others at one moment, until one serves again.
-    fell: BTreeSet<usize>,
-    /// When the cluster last said of a node that it leaves.
-    hinted: BTreeMap<usize, Millis>,
-    /// Since when fewer than half of the nodes serve.
-    sick_since_ms: Option<Millis>,
-    /// When a watcher's process last ended.
-    pub crashed_ms: Millis,
-}
 
 struct Vantage {
     process: Arc<Process>,
@@ -120,26 +78,7 @@ impl World {
             scene.sites.insert(name(node), name(node));
         }
         scene.hosts.insert(HOST.into(), watcher::scene::Host::default());
-        let state = State {
-            ingress: vec![Ingress::Serves; nodes],
-            up: vec![true; nodes],
-            cut: BTreeSet::new(),
-            lonely: BTreeSet::new(),
-            peer_ms: (5, 40),
-            api_cut: BTreeSet::new(),
-            blank: BTreeSet::new(),
-            api_up: true,
-            stalled: BTreeSet::new(),
-            wakers: Vec::new(),
-            scene,
-            lease: api::Kept::default(),
-            zone: Zone::default(),
-            broken: Vec::new(),
-            fell: BTreeSet::new(),
-            hinted: BTreeMap::new(),
-            sick_since_ms: None,
-            crashed_ms: 0,
-        };
+        let state = State::new(nodes, scene);
         let pod = |node| Pod { name: String::new(), address: address(node) };
         let world = Arc::new(World {
             time: Time::starting_at(jiff::Timestamp::UNIX_EPOCH, Rng::seeded(seed)),
@@ -168,22 +107,23 @@ impl World {
         u64::try_from(self.time.elapsed().as_millis()).unwrap()
     }
 
+    /// Nodes that no vantage sees anything wrong with.
+    fn seen_well(&self) -> BTreeSet<usize> {
+        let reports = (0..self.nodes()).filter_map(|node| self.process(node)).flat_map(|process| {
+            let now_ms = process.now_ms();
+            process.with(|mind| mind.eyes.reports(now_ms, &mind.vantage()))
+        });
+        let doubted: BTreeSet<String> =
+            reports.filter(|report| report.view != View::Up).map(|report| report.target.node).collect();
+        (0..self.nodes()).filter(|node| !doubted.contains(&name(*node))).collect()
+    }
+
     /// Changes something, and lets everything notice that can.
     pub fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {
-        let now_ms = self.now_ms();
+        let (now_ms, seen_well) = (self.now_ms(), self.seen_well());
         let (done, wakers) = {
             let mut state = self.state();
-            let before = state.serving();
-            let leaving: Vec<usize> = (0..state.up.len()).filter(|node| state.leaves(*node)).collect();
-            state.hinted.extend(leaving.into_iter().map(|node| (node, now_ms)));
-            let done = act(&mut state);
-            match (before.is_empty(), state.serving().is_empty()) {
-                (false, true) => state.fell = before,
-                (_, false) => state.fell.clear(),
-                _ => {}
-            }
-            let is_sick = state.serving().len() * 2 < state.up.len();
-            state.sick_since_ms = is_sick.then(|| state.sick_since_ms.unwrap_or(now_ms));
+            let done = state.change(now_ms, &seen_well, act);
             (done, std::mem::take(&mut state.wakers))
         };
         wakers.into_iter().for_each(Waker::wake);
@@ -225,42 +165,6 @@ impl World {
 
     pub async fn sleep(&self, ms: u64) {
         self.time.sleep(Duration::from_millis(ms)).await;
-    }
-}
-
-impl State {
-    fn delivers(&self, from: usize, to: usize) -> bool {
-        let cut = self.cut.contains(&(from, to)) || self.lonely.contains(&from) || self.lonely.contains(&to);
-        from == to || self.up[from] && self.up[to] && !cut
-    }
-
-    /// Whether a connection comes about.
-    fn reaches(&self, from: usize, to: usize) -> bool {
-        self.delivers(from, to) && self.delivers(to, from)
-    }
-
-    fn is_online(&self, node: usize) -> bool {
-        self.up[node] && !self.lonely.contains(&node)
-    }
-
-    fn reaches_api(&self, node: usize) -> bool {
-        self.api_up && self.is_online(node) && !self.api_cut.contains(&node)
-    }
-
-    /// Whether the cluster says of a node that it leaves.
-    fn leaves(&self, node: usize) -> bool {
-        let hint = self.scene.nodes.get(&name(node)).and_then(|node| node.hint);
-        matches!(hint, Some(Hint::Leaving | Hint::Terminating))
-    }
-
-    /// Nodes that clients are served by.
-    pub fn serving(&self) -> BTreeSet<usize> {
-        (0..self.up.len()).filter(|node| self.is_online(*node) && self.ingress[*node] == Ingress::Serves).collect()
-    }
-
-    /// Nodes whose address is in the pool.
-    pub fn published(&self) -> BTreeSet<usize> {
-        (0..self.up.len()).filter(|node| self.zone.holds(address(*node))).collect()
     }
 }
 

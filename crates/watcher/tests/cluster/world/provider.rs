@@ -29,7 +29,7 @@ impl Provider for At {
     async fn write(&self, _: &Line, change: &Change) -> Result<(), Trouble> {
         let (fate, at_ms, all_ms) = self.fate("write");
         let limit_ms = self.call_most_ms();
-        let begun = self.begin_write(limit_ms);
+        let (begun, begun_ms) = (self.begin_write(limit_ms), self.world.now_ms());
         let arrives = matches!(fate, Fate::Done | Fate::LostAfter) && at_ms <= limit_ms;
         // A request that was sent takes effect, or not, whatever becomes of its sender meanwhile; but not after the call's
         // time, for then it was given up.
@@ -42,7 +42,7 @@ impl Provider for At {
             at.world.sleep(at_ms).await;
             let now_ms = at.world.now_ms();
             let mut state = at.world.state();
-            let made = state.make(now_ms, &change);
+            let made = state.make(begun_ms, now_ms, &change);
             state.zone.under_way.remove(&begun);
             made
         });

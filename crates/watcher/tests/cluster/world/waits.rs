@@ -1,6 +1,7 @@
 //! Waiting for something in the world, and what it looks like when that does not come.
 
 use super::{World, name};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 impl World {
@@ -16,13 +17,13 @@ impl World {
     pub async fn is_within(&self, seconds: u64, is_so: impl Fn(&Self) -> bool) -> Result<Duration, Duration> {
         let begun = self.time.elapsed();
         while !is_so(self) {
-            let waited = self.time.elapsed() - begun;
+            let waited = self.time.elapsed().saturating_sub(begun);
             if waited >= Duration::from_secs(seconds) {
                 return Err(waited);
             }
             self.sleep(20).await;
         }
-        Ok(self.time.elapsed() - begun)
+        Ok(self.time.elapsed().saturating_sub(begun))
     }
 
     /// What broke a rule.
@@ -52,8 +53,9 @@ impl World {
                 .collect();
             let now_ms = process.now_ms();
             let standing = process.with(|mind| (mind.holder.standing(now_ms), mind.holder.roll().clone()));
-            told.push_str(&format!(
-                "{} {}: {standing:?} writer {:?} {:?}; {}; alerts {:?}; trouble {:?}\n",
+            writeln!(
+                told,
+                "{} {}: {standing:?} writer {:?} {:?}; {}; alerts {:?}; trouble {:?}",
                 name(node),
                 self.pod(node).name,
                 status.writer,
@@ -61,7 +63,8 @@ impl World {
                 seen.join("; "),
                 status.alerts,
                 status.provider.trouble
-            ));
+            )
+            .unwrap();
         }
         told
     }

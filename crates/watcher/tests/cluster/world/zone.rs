@@ -87,7 +87,8 @@ impl Zone {
     /// A person deletes one of our addresses, and not the last.
     pub fn meddle(&mut self, now_ms: Millis, which: u64) {
         let ours: Vec<String> = self.pool().map(|entry| entry.id.clone()).collect();
-        if let Some(id) = ours.get(which as usize % ours.len().max(1)).filter(|_| ours.len() > 1) {
+        if ours.len() > 1 {
+            let id = &ours[usize::try_from(which % ours.len() as u64).unwrap()];
             self.past.push((now_ms, self.entries.clone()));
             self.entries.retain(|entry| entry.id != *id);
             self.meddled_ms = Some(now_ms);
@@ -159,8 +160,8 @@ impl State {
         (0..self.up.len()).find(|node| *data == Data::Address(address(*node)))
     }
 
-    /// Makes a change, and looks what it does to the rules.
-    pub(super) fn make(&mut self, now_ms: Millis, change: &Change) -> Result<(), Trouble> {
+    /// Makes a change whose call began then, and looks what it does to the rules.
+    pub(super) fn make(&mut self, begun_ms: Millis, now_ms: Millis, change: &Change) -> Result<(), Trouble> {
         let old = || change.delete.iter().chain(change.replace.iter().map(|(old, _)| old));
         let foreign: Vec<String> = old().filter(|entry| !is_ours(entry)).map(|entry| format!("{entry:?}")).collect();
         let before = self.zone.pool().count();
@@ -177,14 +178,14 @@ impl State {
         let gone =
             change.delete.iter().filter(|entry| entry.name == POOL).filter_map(|entry| self.node_of(&entry.data));
         for node in gone.collect::<Vec<usize>>() {
-            broken.extend(self.withdraw(now_ms, node));
+            broken.extend(self.withdraw(begun_ms, now_ms, node));
         }
         self.broken.extend(broken.into_iter().map(|what| format!("at {now_ms} ms: {what}")));
         Ok(())
     }
 
-    /// A node's address has gone: what that broke.
-    fn withdraw(&mut self, now_ms: Millis, node: usize) -> Vec<String> {
+    /// A node's address has gone, by a call that began then: what that broke.
+    fn withdraw(&mut self, begun_ms: Millis, now_ms: Millis, node: usize) -> Vec<String> {
         let since_ms = self.sick_since_ms.filter(|since_ms| now_ms - since_ms > KNOWN_MS);
         let mut broken = Vec::new();
         if since_ms.is_some() {
@@ -195,7 +196,8 @@ impl State {
         if left || self.leaves(node) {
             return broken;
         }
-        if self.fell.contains(&node) {
+        let (fell_ms, fell) = &self.fell;
+        if fell.contains(&node) && *fell_ms < begun_ms {
             broken.push(format!("n{node} is withdrawn though all fell with it"));
         }
         // Rule 3 is remembered by those who live on.
