@@ -124,8 +124,7 @@ fn wishes(situation: &Situation<'_>, rulings: &BTreeMap<Target, Ruling>) -> BTre
     for (name, node) in situation.nodes {
         for family in node.addresses.keys() {
             let target = Target { node: name.clone(), family: *family };
-            let verdict = rulings.get(&target).map_or(Verdict::Unknown, |ruling| ruling.verdict);
-            if let Some(wish) = wish(situation.now_ms, node, verdict) {
+            if let Some(wish) = wish(situation.now_ms, node, rulings.get(&target)) {
                 wishes.insert(target, wish);
             }
         }
@@ -133,15 +132,18 @@ fn wishes(situation: &Situation<'_>, rulings: &BTreeMap<Target, Ruling>) -> BTre
     wishes
 }
 
-fn wish(now_ms: Millis, node: &Node, verdict: Verdict) -> Option<(bool, Because)> {
+fn wish(now_ms: Millis, node: &Node, ruling: Option<&Ruling>) -> Option<(bool, Because)> {
     if let Some(pin) = node.pin.filter(|pin| pin.until_ms.is_none_or(|until_ms| now_ms < until_ms)) {
         return Some((pin.serving, Because::Pin));
     }
+    let verdict = ruling.map_or(Verdict::Unknown, |ruling| ruling.verdict);
     match (node.hint, verdict) {
         (Some(Hint::Leaving | Hint::Terminating), _) => Some((false, Because::Hint)),
         (None, Verdict::Down | Verdict::Unstable) => Some((false, Because::Probes(verdict))),
         (None, Verdict::Serving) => Some((true, Because::Probes(verdict))),
-        (None, Verdict::Unknown) => None,
+        (None, Verdict::Unknown) => {
+            ruling.filter(|ruling| ruling.seen_serving()).map(|_| (true, Because::Probes(verdict)))
+        }
     }
 }
 

@@ -58,6 +58,23 @@ impl Ruling {
     }
 }
 
+impl Ruling {
+    /// Whether somebody has proof that it serves and nobody speaks against it. That withdraws nothing, but it is enough to
+    /// publish: on one or two nodes there are never two vantages to judge. A node's own word on itself counts for this only
+    /// where nobody else is there to look.
+    pub fn seen_serving(&self) -> bool {
+        let own = |voice: &Voice| voice.vantage.node == self.target.node;
+        let is_alone = self.voices.iter().all(own);
+        let proves = |voice: &&Voice| match voice.mute {
+            None => true,
+            Some(Rule::Independence) => is_alone,
+            Some(_) => false,
+        };
+        let serves = |voice: &Voice| voice.view == View::Up && !voice.failing;
+        self.votes.1 == 0 && self.voices.iter().filter(proves).any(serves)
+    }
+}
+
 /// Counts the voices of each target that any report is about. A majority of at least two sites decides; where there is none, what was held
 /// to be true before stays so while two sites are heard at all.
 pub fn poll(

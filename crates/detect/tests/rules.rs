@@ -234,11 +234,14 @@ proptest! {
     }
 
     #[test]
-    fn rule_5_a_vantages_good_word_for_its_own_node_changes_nothing(world in worlds()) {
+    fn rule_5_a_vantages_good_word_for_its_own_node_keeps_and_withdraws_nothing(world in worlds()) {
         let mut without = world.clone();
         without.reports.retain(|report| report.vantage.node != report.target.node || report.view != View::Up);
-        let decisions = |world: &World| decide(&world.situation()).decisions;
-        prop_assert_eq!(decisions(&world), decisions(&without));
+        let withdrawals = |world: &World| {
+            let decisions = decide(&world.situation()).decisions;
+            decisions.into_iter().filter(|decision| decision.act == Act::Withdraw).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(withdrawals(&world), withdrawals(&without));
     }
 
     #[test]
@@ -492,4 +495,31 @@ fn who_serves_again_is_restored_when_the_hold_is_over() {
     world.memory.withdraw(&world.policy, &target, NOW_MS - 60_000);
     let restored = world.carried_out(Act::Restore);
     assert_eq!((restored[0].target.clone(), restored[0].publish.clone()), (target, vec!["lb.example.com".to_owned()]));
+}
+
+#[test]
+fn a_cluster_of_one_node_is_published_on_its_own_word() {
+    let mut world = well(1);
+    world.zone.records.clear();
+    assert_eq!(world.carried_out(Act::Restore).len(), 1);
+    see(&mut world, 0, 0, Cause::NoRoute);
+    assert_eq!(world.carried_out(Act::Restore), []);
+}
+
+#[test]
+fn of_two_nodes_each_is_published_on_the_others_word_and_not_on_its_own() {
+    let mut world = well(2);
+    world.zone.records.clear();
+    assert_eq!(world.carried_out(Act::Restore).len(), 2);
+    see(&mut world, 0, 1, Cause::Silent);
+    let published: Vec<String> =
+        world.carried_out(Act::Restore).into_iter().map(|decision| decision.target.node).collect();
+    assert_eq!(published, ["n0"]);
+}
+
+#[test]
+fn two_nodes_that_disagree_withdraw_nobody() {
+    let mut world = well(2);
+    see(&mut world, 0, 1, Cause::Silent);
+    assert_eq!(world.deleted(), []);
 }

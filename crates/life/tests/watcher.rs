@@ -97,3 +97,16 @@ fn the_last_node_that_serves_stays_whatever_is_seen_of_it() {
         assert_eq!(pool(&life), BTreeSet::from([lily]));
     });
 }
+
+#[test]
+fn a_cluster_of_one_node_is_in_dns_on_its_own_word() {
+    const ALONE: &str = "cluster: solo\ndomain: solo.example.com\nnodes:\n  \
+        rose: { role: control-plane, on: hetzner/hel1/cax11 }\ndns: cloudflare\n";
+    alone(async {
+        let life = Life::new(9, ALONE);
+        let outcome = life.apply().await;
+        assert!(outcome.is_ok(), "{:#?}\n{}", outcome.failed, life.world.log());
+        assert_eq!(pool(&life), BTreeSet::from([public(&life, "rose").await]));
+        assert_eq!(life.plan().await.0.steps.len(), 0);
+    });
+}
