@@ -42,6 +42,11 @@ pub async fn run(args: &Args) -> u8 {
     })
 }
 
+/// Whether a verb lives in a world of its own, with a time of its own.
+pub fn is_simulated(args: &Args) -> bool {
+    matches!(args.verb, Verb::Demo { .. })
+}
+
 /// The demo's time is that of its world; all else happens in ours.
 fn clock(verb: &Verb) -> Result<Time, Failure> {
     match verb {

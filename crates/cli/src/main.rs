@@ -22,7 +22,10 @@ fn main() -> ExitCode {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed already");
     }
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    // Stopped from its first instant: one that is stopped later stands between two ticks, and each run between others.
+    builder.enable_all().start_paused(commands::is_simulated(&args));
+    let runtime = match builder.build() {
         Ok(runtime) => runtime,
         Err(error) => {
             render::talk(&format!("error[BQ0602]: the runtime: {}", failure::reason(&error)));

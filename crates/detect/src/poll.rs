@@ -59,19 +59,19 @@ impl Ruling {
 }
 
 impl Ruling {
-    /// Whether somebody has proof that it serves and nobody speaks against it. That withdraws nothing, but it is enough to
-    /// publish: on one or two nodes there are never two vantages to judge. A node's own word on itself counts for this only
-    /// where nobody else is there to look.
+    /// Whether somebody has proof that it serves, nobody speaks against it, and there are not two vantages that could judge it:
+    /// so it is on clusters of one or two nodes. That withdraws nothing, but it is enough to publish. A node's own word on itself
+    /// counts for this only where nobody else is there to look.
     pub fn seen_serving(&self) -> bool {
-        let own = |voice: &Voice| voice.vantage.node == self.target.node;
-        let is_alone = self.voices.iter().all(own);
+        let foreign = self.voices.iter().filter(|voice| voice.vantage.node != self.target.node);
+        let sites: BTreeSet<&str> = foreign.map(|voice| voice.vantage.site.as_str()).collect();
         let proves = |voice: &&Voice| match voice.mute {
             None => true,
-            Some(Rule::Independence) => is_alone,
+            Some(Rule::Independence) => sites.is_empty(),
             Some(_) => false,
         };
         let serves = |voice: &Voice| voice.view == View::Up && !voice.failing;
-        self.votes.1 == 0 && self.voices.iter().filter(proves).any(serves)
+        sites.len() < 2 && self.votes.1 == 0 && self.voices.iter().filter(proves).any(serves)
     }
 }
 

@@ -45,9 +45,8 @@ pub async fn run(args: &Args, teller: &Teller, time: &Time, seed: u64) -> Result
     Ok(exit)
 }
 
-/// The product's clock in the world of this seed; nothing waits for real.
+/// The product's clock in the world of this seed. The runtime's is stopped: nothing waits for real.
 pub fn clock(seed: u64) -> Time {
-    tokio::time::pause();
     Time::starting_at(beginning(), Rng::seeded(seed).child("product"))
 }
 
