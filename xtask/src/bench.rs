@@ -4,7 +4,8 @@ use anyhow::{Result, bail};
 use std::path::Path;
 
 /// The words that name a bench, the package it is in, and the target there.
-const BENCHES: &[(&[&str], &str, &str)] = &[(&["watcher", "--sim"], "bouquet-watcher", "sim")];
+const BENCHES: &[(&[&str], &str, &str)] =
+    &[(&["watcher", "--sim"], "bouquet-watcher", "sim"), (&["watcher"], "bouquet-contracts", "watcher")];
 
 /// Runs the bench that the words name; what follows is for it.
 pub fn run(root: &Path, words: &[String]) -> Result<()> {
@@ -35,6 +36,7 @@ mod tests {
         let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<String>>();
         let (sim, other) = (words("watcher --sim --seeds 3"), words("watchers --sim"));
         assert_eq!(found(&sim), Some((&words("--seeds 3")[..], "bouquet-watcher", "sim")));
+        assert_eq!(found(&words("watcher death")), Some((&words("death")[..], "bouquet-contracts", "watcher")));
         assert_eq!(found(&other), None);
         assert_eq!(found(&[]), None);
     }

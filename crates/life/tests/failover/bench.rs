@@ -100,6 +100,20 @@ impl Bench {
         assert_eq!(self.published().len(), 3, "{}", self.told());
     }
 
+    /// The same with watchers that remember nothing: of three nodes one may leave in five minutes, whatever is seen.
+    pub fn fresh(&self) {
+        let kubectl = |words: &[&str]| self.rig.kubectl(words).unwrap();
+        let scale =
+            |replicas: &str| kubectl(&["scale", "-n", "bouquet-system", "deployment/bouquet-watcher", replicas]);
+        let pods = ["-n", "bouquet-system", "pods", "-l", "app.kubernetes.io/name=bouquet-watcher"];
+        scale("--replicas=0");
+        kubectl(&[&["wait", "--for=delete", "--timeout=60s"], &pods[..]].concat());
+        kubectl(&["delete", "ingressnodes", "--all"]);
+        kubectl(&["delete", "lease", "-n", "bouquet-system", "bouquet-watcher", "--ignore-not-found"]);
+        scale("--replicas=3");
+        self.settle();
+    }
+
     /// The machine, one of these, on which the writer runs; has another become it if need be.
     pub fn writer_on(&self, machines: &[Machine]) -> Machine {
         let begun = now();
