@@ -139,7 +139,9 @@ fn wish(now_ms: Millis, node: &Node, ruling: Option<&Ruling>) -> Option<(bool, B
     let verdict = ruling.map_or(Verdict::Unknown, |ruling| ruling.verdict);
     match (node.hint, verdict) {
         (Some(Hint::Leaving | Hint::Terminating), _) => Some((false, Because::Hint)),
-        (None, Verdict::Down | Verdict::Unstable) => Some((false, Because::Probes(verdict))),
+        (None, Verdict::Down | Verdict::Unstable) => {
+            ruling.filter(|ruling| ruling.condemned()).map(|_| (false, Because::Probes(verdict)))
+        }
         (None, Verdict::Serving) => Some((true, Because::Probes(verdict))),
         (None, Verdict::Unknown) => {
             ruling.filter(|ruling| ruling.seen_serving()).map(|_| (true, Because::Probes(verdict)))

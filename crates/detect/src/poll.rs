@@ -33,6 +33,17 @@ pub struct Voice {
     pub mute: Option<Rule>,
 }
 
+/// Fewer decide nothing.
+const VOICES_LEAST: usize = 2;
+
+impl Voice {
+    /// Whether it sees the target pass, and has not yet come to trust it again: that keeps it from being restored, and is about an
+    /// earlier trouble.
+    fn recovers(&self) -> bool {
+        self.view == View::Down && !self.failing
+    }
+}
+
 /// What all vantages together say of a target.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ruling {
@@ -56,9 +67,14 @@ impl Ruling {
         let serves = self.verdict == Verdict::Serving || self.votes.0 > self.votes.1;
         serves && steady * 2 > counted().count()
     }
-}
 
-impl Ruling {
+    /// Whether a majority sees it fail now. A verdict that outlives its majority, because voices are even or see it pass again, keeps
+    /// a target out of the zone; it is no reason to take one out.
+    pub fn condemned(&self) -> bool {
+        let (up, down, _) = count(&self.voices, |voice| !voice.recovers());
+        down > up && down >= VOICES_LEAST
+    }
+
     /// Whether somebody has proof that it serves, nobody speaks against it, and there are not two vantages that could judge it:
     /// so it is on clusters of one or two nodes. That withdraws nothing, but it is enough to publish. A node's own word on itself
     /// counts for this only where nobody else is there to look.
@@ -92,7 +108,7 @@ pub fn poll(
         let elsewhere = answering.iter().any(|other| other != target);
         let voices: Vec<Voice> = about.map(|report| voice(policy, now_ms, report, &suspects, elsewhere)).collect();
         let before = before.get(target).map_or(Verdict::Unknown, |(verdict, _)| *verdict);
-        let (up, down, unstable) = count(&voices, before);
+        let (up, down, unstable) = count(&voices, |voice| before != Verdict::Serving || !voice.recovers());
         let verdict = verdict(up, down, unstable, before);
         let votes = (up, down);
         rulings.insert(target.clone(), Ruling { target: target.clone(), verdict, votes, voices });
@@ -156,12 +172,9 @@ fn voice(policy: &Policy, now_ms: Millis, report: &Report, suspects: &BTreeSet<&
 }
 
 /// Voices by site (rule 5): up, down, and how many of the latter are for "unstable". A site that is not of one mind is for "up".
-/// Who has not yet come to trust a target again, and sees it pass, has no voice against it once it is held to serve: that was
-/// about an earlier trouble.
-fn count(voices: &[Voice], before: Verdict) -> (usize, usize, usize) {
+fn count(voices: &[Voice], counts: impl Fn(&Voice) -> bool) -> (usize, usize, usize) {
     let mut sites: BTreeMap<&str, Vec<View>> = BTreeMap::new();
-    let recovers = |voice: &Voice| before == Verdict::Serving && voice.view == View::Down && !voice.failing;
-    for voice in voices.iter().filter(|voice| voice.mute.is_none() && !recovers(voice)) {
+    for voice in voices.iter().filter(|voice| voice.mute.is_none() && counts(voice)) {
         sites.entry(&voice.vantage.site).or_default().push(voice.view);
     }
     let (mut up, mut down, mut unstable) = (0, 0, 0);
@@ -177,7 +190,6 @@ fn count(voices: &[Voice], before: Verdict) -> (usize, usize, usize) {
 }
 
 fn verdict(up: usize, down: usize, unstable: usize, before: Verdict) -> Verdict {
-    const VOICES_LEAST: usize = 2;
     if up + down < VOICES_LEAST {
         return Verdict::Unknown;
     }

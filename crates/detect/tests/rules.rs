@@ -95,7 +95,7 @@ fn reports(nodes: usize, dual: bool) -> impl Strategy<Value = Vec<Report>> {
             target: Target { node: name(*to), family: *family },
             view,
             cause: matches!(view, View::Down | View::Unstable).then_some(cause),
-            failing: matches!(view, View::Down | View::Unstable) || draw == 0,
+            failing: if is_down(view) { draw != 0 } else { draw == 0 },
             since_ms: NOW_MS - 30_000,
             probed_ms: NOW_MS - age_ms,
             trusted,
@@ -157,13 +157,17 @@ prop_compose! {
     }
 }
 
-/// Voices as a person would count them: of others, fresh and trusted, a site once.
+fn is_down(view: View) -> bool {
+    matches!(view, View::Down | View::Unstable)
+}
+
+/// Voices as a person would count them: of others, fresh and trusted, a site once; and not of who sees it pass again.
 fn downs(world: &World, target: &Target) -> BTreeSet<String> {
     let says = world.reports.iter().filter(|report| {
         report.target == *target
             && report.trusted
             && NOW_MS - report.probed_ms <= world.policy.fresh_ms
-            && matches!(report.view, View::Down | View::Unstable)
+            && (report.failing && report.view == View::Down || report.view == View::Unstable)
     });
     says.map(|report| report.vantage.site.clone()).collect()
 }
@@ -227,8 +231,7 @@ proptest! {
     fn rules_4_5_6_only_two_fresh_trusted_sites_withdraw_for_what_probes_say(world in worlds()) {
         for decision in world.carried_out(Act::Withdraw) {
             if matches!(decision.because, Because::Probes(_)) {
-                let held_true = world.memory.verdicts.contains_key(&decision.target);
-                prop_assert!(held_true || downs(&world, &decision.target).len() >= 2, "{decision:?}");
+                prop_assert!(downs(&world, &decision.target).len() >= 2, "{decision:?}");
             }
         }
     }
@@ -462,6 +465,19 @@ fn a_voice_from_an_earlier_trouble_does_not_withdraw_again_and_does_not_restore_
     };
     assert_eq!(verdict(Verdict::Serving), Verdict::Serving);
     assert_eq!(verdict(Verdict::Down), Verdict::Down);
+}
+
+#[test]
+fn who_recovers_with_all_others_is_not_withdrawn_for_what_was_wrong_with_all() {
+    let mut world = well(3);
+    let target = Target { node: "n2".into(), family: Family::V4 };
+    world.memory.verdicts.insert(target, (Verdict::Down, NOW_MS - 60_000));
+    // Its own vantage and another have not come to trust it again, though they see it pass; half of them are ahead of the others.
+    for from in [0, 2] {
+        see(&mut world, from, 2, Cause::NoRoute);
+    }
+    world.reports.iter_mut().for_each(|report| report.failing = false);
+    assert_eq!(decide(&world.situation()).decisions, []);
 }
 
 #[test]
