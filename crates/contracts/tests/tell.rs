@@ -250,8 +250,13 @@ fn a_complaint_is_one_event_with_a_count_on_its_object() {
         };
         let message = format!("the TTL `soon` is no number of seconds; write 60 {}", "!".repeat(2_000));
         let complaint = Complaint { object, reason: "BadAnnotation", message };
-        let withdrawn =
-            Happening { at: AT, what: What::Withdrawn, subject: "lily".into(), text: "connection refused".into() };
+        let withdrawn = Happening {
+            at: AT,
+            what: What::Withdrawn,
+            subject: "lily".into(),
+            text: "connection refused".into(),
+            rule: None,
+        };
         events.complain(&complaint);
         events.happened(&withdrawn);
         let told = |namespace| api(side, ("events.k8s.io", "v1", "Event"), namespace);

@@ -433,10 +433,17 @@ impl Mind {
             hosts: scene.hosts.clone(),
             are_all: scene.unseen.is_empty(),
             former: self.former.clone(),
-            keeper: self.aim.keeper,
+            keeper: self.keeper(),
         };
         self.survey = zone::survey(listing, &wish, &scene.nodes);
         self.wish = Some(wish);
+    }
+
+    /// What the provider makes possible; a zone that was full holds no more than it held then, whatever its plan promises.
+    fn keeper(&self) -> Keeper {
+        let full_at = self.desk.standing().full_at;
+        let most = [self.aim.keeper.records_most, full_at].into_iter().flatten().min();
+        Keeper { records_most: most, ..self.aim.keeper }
     }
 
     /// Names that must be read where the provider does not list a zone.

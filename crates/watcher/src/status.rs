@@ -1,7 +1,7 @@
 //! What the watcher knows and does, as one value: the status page, `/api/status`, the metrics and the `ingressnodes` are
 //! all drawn from it.
 
-use detect::{Cause, Family, Pin, Verdict, View};
+use detect::{Cause, Family, Pin, Rule, Verdict, View};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -151,6 +151,9 @@ pub struct Happening {
     pub subject: String,
     /// One sentence.
     pub text: String,
+    /// The rule that forbids it, where one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Rule>,
 }
 
 /// Kinds of happenings.

@@ -19,7 +19,7 @@ use watcher::tell::{Hook, HookError, Hooks, request};
 use wire::{Body, Line, Rng, Sockets, Stream, Target, Time, Wire};
 
 fn happening(what: What, text: &str) -> Happening {
-    Happening { at: Timestamp::constant(1_795_000_000, 0), what, subject: "lily".into(), text: text.into() }
+    Happening { at: Timestamp::constant(1_795_000_000, 0), what, subject: "lily".into(), text: text.into(), rule: None }
 }
 
 fn sent(kind: WebhookKind, happening: &Happening) -> (HeaderMap, String) {

@@ -1,5 +1,6 @@
 //! What has happened since this process began, counted for Prometheus.
 
+use crate::status::{Happening, What};
 use detect::{Cause, Outcome, Rule};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,19 +62,17 @@ impl Counters {
         self.provider_calls.fetch_add(calls, Ordering::Relaxed);
     }
 
-    /// A node's records were deleted.
-    pub fn withdrew(&self, node: &str) {
-        self.node(node, |counts| counts.withdrawals += 1);
-    }
-
-    /// A node's records were made.
-    pub fn restored(&self, node: &str) {
-        self.node(node, |counts| counts.restores += 1);
-    }
-
-    /// A decision was held for the first time, or by another rule than before.
-    pub fn held(&self, rule: Rule) {
-        self.labelled(|labelled| *labelled.held.entry(rule).or_default() += 1);
+    /// A node's records were deleted or made, or a rule forbids it.
+    pub fn happened(&self, happening: &Happening) {
+        match happening.what {
+            What::Withdrawn => self.node(&happening.subject, |counts| counts.withdrawals += 1),
+            What::Restored => self.node(&happening.subject, |counts| counts.restores += 1),
+            What::Held => {
+                let Some(rule) = happening.rule else { return };
+                self.labelled(|labelled| *labelled.held.entry(rule).or_default() += 1);
+            }
+            What::Names | What::Alert | What::Relief => {}
+        }
     }
 
     /// A webhook of this kind was told, or could not be.

@@ -24,7 +24,10 @@ pub(crate) struct News {
 
 impl News {
     pub fn done(&mut self, at: Timestamp, what: What, subject: &str, text: String) {
-        let happening = Happening { at, what, subject: subject.to_owned(), text };
+        self.tell(Happening { at, what, subject: subject.to_owned(), text, rule: None });
+    }
+
+    fn tell(&mut self, happening: Happening) {
         self.shown.push_front(happening.clone());
         self.shown.truncate(SHOWN);
         self.untold.push_back(happening);
@@ -44,7 +47,8 @@ impl News {
         for (target, (act, rule)) in &held {
             if self.holds.get(target) != Some(rule) {
                 let verb = if *act == Act::Withdraw { "withdrawn" } else { "restored" };
-                self.done(at, What::Held, &target.node, format!("would be {verb}, but: {}", rule.words()));
+                let text = format!("would be {verb}, but: {}", rule.words());
+                self.tell(Happening { at, what: What::Held, subject: target.node.clone(), text, rule: Some(*rule) });
             }
         }
         self.holds = held.into_iter().map(|(target, (_, rule))| (target, rule)).collect();

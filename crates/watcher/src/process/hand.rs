@@ -20,19 +20,20 @@ impl Process {
             self.show();
             match turn {
                 Turn::Read(names) => {
-                    let sent_ms = self.now_ms();
+                    let (sent_ms, before) = (self.now_ms(), self.calls_made());
                     let read = self.parts.provider.read(&self.parts.line, &names);
                     let answer = self.time.within(READ_TIMEOUT, read).await;
                     let answer = answer.unwrap_or_else(|late| Err(Trouble::Lost(late.to_string())));
                     let now_ms = self.now_ms();
-                    self.parts.counters.provider_called(1);
+                    let calls = self.calls_made().saturating_sub(before);
+                    self.parts.counters.provider_called(calls);
                     let provider = &self.parts.provider;
                     let apex = provider.apex().filter(|_| answer.is_ok());
                     self.with(|mind| {
                         if let Some(apex) = apex {
                             mind.learn_zone(&apex, provider.keeper(), provider.batch_most());
                         }
-                        mind.read(sent_ms, now_ms, 1, answer);
+                        mind.read(sent_ms, now_ms, usize::try_from(calls).unwrap_or(usize::MAX), answer);
                     });
                 }
                 Turn::Write(change) => {
@@ -56,12 +57,18 @@ impl Process {
         }
     }
 
+    /// Calls to the provider so far: a reading takes as many as the zone has pages.
+    fn calls_made(&self) -> u64 {
+        self.parts.line.tally().calls.values().sum()
+    }
+
     fn show(&self) {
         let (now_ms, at) = (self.now_ms(), self.time.now());
         let (profile, provider) = self.parts.shown;
         let lost_ms = self.kubernetes_lost_ms();
         let (status, news) = self.with(|mind| (mind.status(now_ms, at, profile, provider, lost_ms), mind.news()));
         for happening in news {
+            self.parts.counters.happened(&happening);
             // Nobody waits for who does not listen.
             self.news.try_send(happening).ok();
         }

@@ -202,7 +202,7 @@ pub fn request(kind: WebhookKind, url: &Uri, happening: &Happening, cluster: &st
         WebhookKind::Slack => json(json!({"text": format!("*{}*\n{}", escaped(&title), escaped(text))})),
         WebhookKind::Ntfy => (ntfy(happening.what, &title), text.to_owned()),
         WebhookKind::Generic => {
-            let Happening { at, what, subject, text } = happening;
+            let Happening { at, what, subject, text, .. } = happening;
             json(json!({"cluster": cluster, "at": at, "what": what, "subject": subject, "text": text}))
         }
     };

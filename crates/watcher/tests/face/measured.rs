@@ -1,12 +1,13 @@
 //! Metrics: by the format's own judge, and the dashboard that is drawn from them.
 
 use crate::asked::{Asked, asked, text};
-use crate::statuses;
+use crate::statuses::{self, happened};
 use detect::{Cause, Outcome, Rule};
 use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::Stdio;
 use std::time::Duration;
+use watcher::status::{Happening, What};
 
 const DASHBOARD: &str = include_str!("../../../../deploy/grafana.json");
 
@@ -18,9 +19,9 @@ fn busy() -> Asked {
     }
     counters.probed("erica", Outcome::Fail(Cause::NoRoute), Duration::from_millis(20));
     counters.provider_called(7);
-    counters.withdrew("narcissus");
-    counters.restored("peony");
-    counters.held(Rule::Rate);
+    counters.happened(&happened(0, What::Withdrawn, "narcissus", "lily: refused"));
+    counters.happened(&happened(0, What::Restored, "peony", "it serves again"));
+    counters.happened(&Happening { rule: Some(Rule::Rate), ..happened(0, What::Held, "erica", "too many") });
     counters.told("ntfy", false);
     counters.events_lost(2);
     counters.probed("gone", Outcome::Pass, Duration::from_millis(1));

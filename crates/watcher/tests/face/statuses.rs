@@ -107,7 +107,7 @@ pub fn long() -> Status {
 }
 
 pub fn happened(seconds_ago: i64, what: What, subject: &str, text: &str) -> Happening {
-    Happening { at: ago(seconds_ago), what, subject: subject.into(), text: text.into() }
+    Happening { at: ago(seconds_ago), what, subject: subject.into(), text: text.into(), rule: None }
 }
 
 fn status(cluster: &str, vantages: &[&str], nodes: Vec<NodeStatus>) -> Status {
