@@ -21,6 +21,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// The kubelet renews a token at four fifths of its hour.
 const TOKEN_KEPT: Duration = Duration::from_mins(1);
 
+/// Labels of keys that TLS takes as they are.
+const KEYS: [&str; 3] = ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"];
+
 /// Reads a token anew.
 pub type TokenSource = Arc<dyn Fn() -> Option<Secret> + Send + Sync>;
 
@@ -119,10 +122,10 @@ fn identity(auth: &AuthInfo) -> Result<Option<Identity>, NoAccess> {
     let chain = read(auth.client_certificate_data.as_deref(), auth.client_certificate.as_deref())?;
     let key = read(auth.client_key_data.as_ref().map(|key| key.expose_secret()), auth.client_key.as_deref())?;
     let (Some(chain), Some(key)) = (chain, key) else { return Ok(None) };
-    let key = pem::parse(key).map_err(|error| NoAccess(format!("a client key is no PEM: {error}")))?;
-    if key.tag() != "PRIVATE KEY" {
-        return Err(NoAccess(format!("a client key is {}: PKCS#8 is wanted", key.tag())));
-    }
+    let blocks = pem::parse_many(key).map_err(|error| NoAccess(format!("a client key is no PEM: {error}")))?;
+    // kubeadm writes PKCS#1, k3s SEC1, sometimes behind a block of parameters.
+    let mut keys = blocks.into_iter().filter(|block| KEYS.contains(&block.tag()));
+    let key = keys.next().ok_or_else(|| NoAccess(format!("a client key is none of {}", KEYS.join(", "))))?;
     Ok(Some(Identity::new(certificates(&chain)?, key.into_contents())))
 }
 
@@ -176,5 +179,40 @@ where
             request.headers_mut().insert(AUTHORIZATION, value);
         }
         self.channel.call(request)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256};
+    use rustls_pki_types::PrivateKeyDer;
+
+    /// The last part of a P-256 key's PKCS#8 is its SEC1, of this length.
+    const SEC1_BYTES: usize = 109;
+
+    fn identity_of(key: &str) -> Result<Option<Identity>, NoAccess> {
+        let pair = KeyPair::generate().unwrap();
+        let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&pair).unwrap().pem();
+        let auth = serde_json::json!({
+            "client-certificate-data": STANDARD.encode(certificate), "client-key-data": STANDARD.encode(key),
+        });
+        identity(&serde_json::from_value(auth).unwrap())
+    }
+
+    #[test]
+    fn a_kubeconfigs_key_may_be_written_as_old_programs_write_it() {
+        let pair = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+        let whole = pair.serialize_der();
+        let sec1 = pem::encode(&pem::Pem::new("EC PRIVATE KEY", &whole[whole.len() - SEC1_BYTES..]));
+        let parameters = pem::encode(&pem::Pem::new("EC PARAMETERS", vec![6, 8, 42, 134, 72, 206, 61, 3, 1, 7]));
+        for (text, is_sec1) in [(pair.serialize_pem(), false), (sec1.clone(), true), (parameters.clone() + &sec1, true)]
+        {
+            let found = identity_of(&text).unwrap().unwrap();
+            let key = PrivateKeyDer::try_from(found.key()).unwrap();
+            assert_eq!(matches!(key, PrivateKeyDer::Sec1(_)), is_sec1);
+        }
+        let refused = identity_of(&parameters).unwrap_err().to_string();
+        assert!(refused.contains("RSA PRIVATE KEY"), "{refused}");
     }
 }

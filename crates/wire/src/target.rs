@@ -56,7 +56,7 @@ struct IdentityParts {
 }
 
 impl Identity {
-    /// `chain`: certificates, DER, leaf first. `key`: PKCS#8, DER.
+    /// `chain`: certificates, DER, leaf first. `key`: PKCS#8, or PKCS#1 or SEC1 as old programs write it; DER.
     pub fn new(chain: Vec<Vec<u8>>, key: Vec<u8>) -> Self {
         Identity(Arc::new(IdentityParts { chain, key }))
     }
@@ -66,7 +66,7 @@ impl Identity {
         &self.0.chain
     }
 
-    /// The private key, PKCS#8 DER.
+    /// The private key, DER.
     pub fn key(&self) -> &[u8] {
         &self.0.key
     }

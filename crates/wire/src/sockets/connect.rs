@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::{ClientConfig, RootCertStore, SignatureScheme};
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -145,7 +145,7 @@ fn client_config(tls: &Tls, system: &Arc<RootCertStore>) -> Result<ClientConfig,
     let mut config = match &tls.identity {
         None => builder.with_no_client_auth(),
         Some(identity) => {
-            let (chain, key) = parts(identity);
+            let (chain, key) = parts(identity)?;
             builder.with_client_auth_cert(chain, key)?
         }
     };
@@ -153,9 +153,12 @@ fn client_config(tls: &Tls, system: &Arc<RootCertStore>) -> Result<ClientConfig,
     Ok(config)
 }
 
-fn parts(identity: &Identity) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+type Parts = (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>);
+
+fn parts(identity: &Identity) -> Result<Parts, rustls::Error> {
     let chain = identity.chain().iter().cloned().map(CertificateDer::from).collect();
-    (chain, PrivatePkcs8KeyDer::from(identity.key().to_vec()).into())
+    let key = PrivateKeyDer::try_from(identity.key().to_vec());
+    Ok((chain, key.map_err(|said| rustls::Error::General(format!("the client key: {said}")))?))
 }
 
 /// Takes any certificate: a Talos machine in maintenance mode shows one that it has just made up. Signatures are
