@@ -98,7 +98,7 @@ impl Greenhouse {
             let at = listener.local_addr().map_err(ServeError::io("a vendor's socket"))?;
             addresses.push(Address { variable, url: format!("https://{at}{path}") });
             world.with(|state| state.net.alias(&at.ip().to_string(), at.port(), endpoint.clone()));
-            let (world, config) = (world.clone(), authority.server()?);
+            let (world, config) = (world.clone(), authority.server(host)?);
             tasks.push(accept(listener, move |stream| {
                 let (world, endpoint, config) = (world.clone(), endpoint.clone(), config.clone());
                 Box::pin(async move { http::vendor(world, endpoint, config, stream).await })

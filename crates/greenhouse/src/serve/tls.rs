@@ -1,4 +1,4 @@
-//! Certificates of a served world: one authority, one leaf for loopback; and nodes' own, as they made them.
+//! Certificates of a served world: one authority, a leaf for each vendor; and nodes' own, as they made them.
 
 use super::ServeError;
 use crate::net::{ClientAuth, Names, OwnTls};
@@ -14,8 +14,7 @@ use std::sync::Arc;
 /// The certificate authority that clients of a served world are told to trust.
 pub(super) struct Authority {
     pem: String,
-    chain: Vec<CertificateDer<'static>>,
-    key: Vec<u8>,
+    issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
@@ -29,10 +28,7 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let own = params.self_signed(&key).map_err(failed)?;
         let issuer = Issuer::new(params, key);
-        let leaf_key = KeyPair::generate().map_err(failed)?;
-        let leaf = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).map_err(failed)?;
-        let leaf = leaf.signed_by(&leaf_key, &issuer).map_err(failed)?;
-        Ok(Authority { pem: own.pem(), chain: vec![leaf.der().clone()], key: leaf_key.serialize_der() })
+        Ok(Authority { pem: own.pem(), issuer })
     }
 
     /// Its certificate.
@@ -40,9 +36,13 @@ impl Authority {
         &self.pem
     }
 
-    /// How the vendors' endpoints speak TLS.
-    pub(super) fn server(&self) -> Result<Arc<ServerConfig>, ServeError> {
-        config(self.chain.clone(), self.key.clone(), &ClientAuth::Nobody)
+    /// How a vendor's endpoint speaks TLS: under its own name, and on loopback.
+    pub(super) fn server(&self, host: &str) -> Result<Arc<ServerConfig>, ServeError> {
+        let failed = |error: rcgen::Error| ServeError::Certificate(error.to_string());
+        let key = KeyPair::generate().map_err(failed)?;
+        let names = [host, "localhost", "127.0.0.1"].map(str::to_owned);
+        let leaf = CertificateParams::new(names).and_then(|leaf| leaf.signed_by(&key, &self.issuer)).map_err(failed)?;
+        config(vec![leaf.der().clone()], key.serialize_der(), &ClientAuth::Nobody)
             .map_err(|error| ServeError::Certificate(error.to_string()))
     }
 }
