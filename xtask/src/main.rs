@@ -20,7 +20,8 @@ cargo xtask truth          writes docs/truth.md from what the tests' judges said
 cargo xtask rig VERB       three real nodes on this machine: up, down, status; run tells their whole story (docs/rig.md);
                             --talos makes them Talos nodes
 cargo xtask bench NAME     what takes too long for a test: watcher (beside external-dns: death, converge, idle; --hosts N --runs N);
-                            watcher --sim (years, deaths and seeds in virtual time: --years N --rounds N --seeds N)
+                            watcher --sim (years, deaths and seeds in virtual time: --years N --rounds N --seeds N);
+                            failover (on three real nodes: [bind|cloudflare] --profile P --runs N --case WORDS)
 cargo xtask image          the watcher's image, written to target/images/bouquet-watcher.tar, without a container engine
 cargo xtask tidy           house rules: sizes, floors, documents
 cargo xtask ci             what CI runs, and what else is installed (fmt, clippy, deny, hack)";

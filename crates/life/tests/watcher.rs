@@ -100,7 +100,7 @@ fn the_last_node_that_serves_stays_whatever_is_seen_of_it() {
 
 #[test]
 fn a_cluster_of_one_node_is_in_dns_on_its_own_word() {
-    const ALONE: &str = "cluster: solo\ndomain: solo.example.com\nnodes:\n  \
+    const ALONE: &str = "cluster: bouquet\ndomain: bouquet.example.com\nnodes:\n  \
         rose: { role: control-plane, on: hetzner/hel1/cax11 }\ndns: cloudflare\n";
     alone(async {
         let life = Life::new(9, ALONE);

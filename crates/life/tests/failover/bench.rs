@@ -1,14 +1,14 @@
-//! The bench: a rig with Traefik and the watcher on it, BIND on its internet, and what can be done to them.
+//! The bench: a rig with Traefik and the watcher on it, a zone on its internet, and what can be done to them.
 
 use super::certificates::{Certificates, Pair};
-use super::manifests::{self, CANARY, KEY, POOL, TLS, ZONE};
-use rig::{INTERNET_ADDRESS, MACHINES, Machine, Options, Rig};
+use super::manifests::{self, CANARY, POOL, TLS};
+use super::zone::{Zone, inside};
+use rig::{MACHINES, Machine, Options, Rig};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::fs;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// Records and verdicts stay as they are for this long before something else is broken.
@@ -17,37 +17,35 @@ const STILL: Duration = Duration::from_secs(4);
 pub struct Bench {
     pub rig: Rig,
     pub certificates: Certificates,
-    named: Child,
-    folder: PathBuf,
+    zone: Zone,
     dig: assets::Program,
     begun: Instant,
 }
 
 impl Bench {
     /// Everything up, and all nodes published; `None` where this machine cannot.
-    pub fn up(what: &str, profile: &str) -> Option<Self> {
+    pub fn up(what: &str, profile: &str, zone: impl FnOnce(&Rig) -> Option<Zone>) -> Option<Self> {
         if let Err(lack) = rig::ready() {
             assets::skip(what, &lack.to_string());
             return None;
         }
-        let (named, dig) = (assets::needed("named", what)?, assets::needed("dig", what)?);
+        let dig = assets::needed("dig", what)?;
         let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let watcher = rig::own::watcher(&sources, "release").unwrap();
         let begun = now();
         let rig = Rig::up(Options { tied: true, talk: |line| println!("{line}") }).unwrap();
         let traefik = rig.image("bouquet.test/traefik:3.7.15", "traefik", &["/traefik"]).unwrap();
         rig.import(&rig.archive("failover", &[traefik, watcher]).unwrap()).unwrap();
-        let folder = std::env::temp_dir().join(format!("bouquet-failover-{}", std::process::id()));
-        let named = start_named(&rig, &named, &folder);
+        let zone = zone(&rig)?;
         let certificates = Certificates::for_host(CANARY);
-        let bench = Bench { rig, certificates, named, folder, dig, begun };
+        let bench = Bench { rig, certificates, zone, dig, begun };
         for machine in MACHINES {
             bench.lay_certificate(machine, &bench.certificates.good);
             let address = format!("bouquet.dev/public-address={}", machine.public());
             bench.rig.kubectl(&["annotate", "node", machine.name, &address]).unwrap();
         }
         bench.rig.apply(&manifests::traefik()).unwrap();
-        bench.rig.apply(&manifests::watcher(profile, INTERNET_ADDRESS, &bench.certificates.authority)).unwrap();
+        bench.rig.apply(&manifests::watcher(profile, &bench.zone, &bench.certificates.authority)).unwrap();
         bench.until("all nodes are in DNS", Duration::from_secs(120), |published| published.len() == MACHINES.len());
         println!("{:5.1} s  all nodes are in DNS", begun.elapsed().as_secs_f32());
         Some(bench)
@@ -55,10 +53,9 @@ impl Bench {
 
     /// Addresses of the pool, as somebody on the internet is told.
     pub fn published(&self) -> BTreeSet<String> {
-        let asked = self.on_the_internet(&self.dig.command());
-        let server = format!("@{INTERNET_ADDRESS}");
-        let mut asked = asked;
-        let said = asked.args([&server, "+short", "+tries=1", "+time=1", POOL, "A"]).output().unwrap();
+        let mut asked = inside(&self.rig, &self.dig.command());
+        let (server, port) = (format!("@{}", self.zone.server.ip()), self.zone.server.port().to_string());
+        let said = asked.args([&server, "-p", &port, "+short", "+tries=1", "+time=1", POOL, "A"]).output().unwrap();
         let said = String::from_utf8_lossy(&said.stdout).into_owned();
         said.lines().filter(|line| line.parse::<std::net::IpAddr>().is_ok()).map(str::to_owned).collect()
     }
@@ -197,7 +194,7 @@ impl Bench {
             let said = self.rig.kubectl(arguments).unwrap_or_else(|error| error.to_string());
             told.push_str(&format!("$ kubectl {}\n{said}\n", arguments.join(" ")));
         }
-        told + &fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+        told + &self.zone.log()
     }
 
     /// Takes it all down, and fails if something stays.
@@ -205,54 +202,9 @@ impl Bench {
         drop(self);
         rig::down().unwrap();
     }
-
-    fn on_the_internet(&self, program: &Command) -> Command {
-        inside(&self.rig, program)
-    }
-}
-
-/// A program's command, in the namespace of the internet.
-fn inside(rig: &Rig, program: &Command) -> Command {
-    let mut inside = rig.internet();
-    inside.arg(program.get_program()).args(program.get_args());
-    for (name, value) in program.get_envs() {
-        if let Some(value) = value {
-            inside.env(name, value);
-        }
-    }
-    inside
-}
-
-fn start_named(rig: &Rig, named: &assets::Program, folder: &Path) -> Child {
-    fs::create_dir_all(folder.join("db")).unwrap();
-    let at = folder.display();
-    let zone = format!(
-        "$TTL 60\n@ SOA ns.{ZONE}. gardener.{ZONE}. 1 3600 600 86400 60\n@ NS ns.{ZONE}.\nns A {INTERNET_ADDRESS}\nmail A 192.0.2.25\n"
-    );
-    fs::write(folder.join("zone"), zone).unwrap();
-    let config = format!(
-        "options {{ directory \"{at}\"; listen-on port 53 {{ {INTERNET_ADDRESS}; }}; listen-on-v6 {{ none; }}; pid-file none; \
-         session-keyfile \"{at}/session\"; managed-keys-directory \"{at}/db\"; recursion no; dnssec-validation no; notify no; \
-         allow-transfer {{ key bouquet; }}; }};\ncontrols {{ }};\nkey \"bouquet\" {{ algorithm hmac-sha256; secret \"{KEY}\"; }};\n\
-         zone \"{ZONE}\" {{ type primary; file \"zone\"; update-policy {{ grant bouquet zonesub ANY; }}; }};\n"
-    );
-    fs::write(folder.join("named.conf"), config).unwrap();
-    let mut command = inside(rig, &named.command());
-    command.args(["-f", "-g", "-n", "1", "-c"]).arg(folder.join("named.conf"));
-    let log = fs::File::create(folder.join("log")).unwrap();
-    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log).spawn().unwrap()
 }
 
 #[allow(clippy::disallowed_methods, reason = "real programs take real time")]
 fn now() -> Instant {
     Instant::now()
-}
-
-impl Drop for Bench {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.named.kill();
-        let _ = self.named.wait();
-        let _ = fs::remove_dir_all(&self.folder);
-    }
 }
