@@ -83,7 +83,8 @@ mod tests {
         let [lily, rose] = list.items.as_slice() else { panic!("two") };
         assert_eq!(lily.status.held_until.as_deref(), Some("2026-12-01T08:05:00Z"));
         assert_eq!(rose.status, IngressStatus::default());
-        let nodes = |published| BTreeMap::from([("lily".to_owned(), IngressStatus { published, ..lily.status.clone() })]);
+        let nodes =
+            |published| BTreeMap::from([("lily".to_owned(), IngressStatus { published, ..lily.status.clone() })]);
         assert_eq!(unpublished(&nodes(false)).as_deref(), Some("no node is in DNS yet (lily: refused)"));
         assert_eq!(unpublished(&nodes(true)), None);
         assert_eq!(serde_json::to_value(&lily.status).unwrap()["held_until"], "2026-12-01T08:05:00Z");

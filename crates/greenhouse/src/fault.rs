@@ -52,7 +52,11 @@ pub const CATALOGUE: &[(&str, &str, &str)] = &[
     ("node", "ingress-silent", "connections to ports that pods publish on node SUBJECT are dropped"),
     ("node", "no-api", "node SUBJECT reaches no API server, neither its kubelet nor its pods, until this is healed"),
     ("node", "no-mesh", "packets over the mesh, and of pods, are lost from FROM to TO; SUBJECT is FROM:TO"),
-    ("node", "no-path", "packets to a node's public addresses are lost; SUBJECT is FROM:TO, FROM may be `operator`, TO a host such as `1.1.1.1`"),
+    (
+        "node",
+        "no-path",
+        "packets to a node's public addresses are lost; SUBJECT is FROM:TO, FROM may be `operator`, TO a host such as `1.1.1.1`",
+    ),
     ("node", "no-routes", "Traefik on node SUBJECT has no routes: 404 for every name"),
     ("node", "wrong-certificate", "Traefik on node SUBJECT shows its default certificate for every name"),
 ];

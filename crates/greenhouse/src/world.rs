@@ -6,7 +6,8 @@ use crate::machine::{Machine, MachineId};
 use crate::net::{Cut, From, Net, Outside};
 use crate::program::Programs;
 use crate::{
-    checkip, cloudflare, dns, factory, hetzner, inventory, kube, lie, machine, oci, resolvers, s3, tailscale, talos, traefik,
+    checkip, cloudflare, dns, factory, hetzner, inventory, kube, lie, machine, oci, resolvers, s3, tailscale, talos,
+    traefik,
 };
 use jiff::Timestamp;
 use serde_json::Value;

@@ -153,7 +153,8 @@ impl Candidacy {
     /// What to do. `aside`: another has a permit that lasts, or is better placed; a Lease that is nobody's is then left to it.
     pub fn next(&self, now_ms: Millis, aside: bool) -> Step {
         let retry_ms = now_ms + self.times.retry_ms;
-        let founding_ms = self.missing_ms.filter(|_| self.known.is_none()).map(|ms| ms + FOUNDING_RETRIES * self.times.retry_ms);
+        let founding_ms =
+            self.missing_ms.filter(|_| self.known.is_none()).map(|ms| ms + FOUNDING_RETRIES * self.times.retry_ms);
         if let Some(until_ms) = founding_ms.filter(|until_ms| now_ms < *until_ms) {
             return Step::Wait { until_ms: until_ms.min(retry_ms) };
         }

@@ -73,7 +73,9 @@ impl Settings for Environment {
 }
 
 async fn access(args: &Args, settings: &Arc<dyn Settings>) -> Result<Access, Failure> {
-    let Some(path) = &args.kubeconfig else { return Ok(Access::of_pod(settings, &args.namespace).map_err(Unfit::from)?) };
+    let Some(path) = &args.kubeconfig else {
+        return Ok(Access::of_pod(settings, &args.namespace).map_err(Unfit::from)?);
+    };
     let kubeconfig = kube::config::Kubeconfig::read_from(path).map_err(system)?;
     let options = kube::config::KubeConfigOptions::default();
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(system)?;

@@ -129,8 +129,7 @@ impl Watcher {
     pub fn new(surroundings: Surroundings) -> Result<Self, Unfit> {
         let Surroundings { config, pod, namespace, node, settings, access, wire, time, ports } = surroundings;
         let variable = |name: &str| settings.variable(name).map(|value| value.expose().to_owned());
-        let hooks: Result<Vec<Hook>, _> =
-            config.webhooks.iter().map(|webhook| Hook::read(webhook, variable)).collect();
+        let hooks: Result<Vec<Hook>, _> = config.webhooks.iter().map(|webhook| Hook::read(webhook, variable)).collect();
         let client = access.client(wire.clone(), time.clone());
         let scene = start::scene_settings(&config, &namespace)?;
         let (informers, sight) = Informers::new(client.clone(), scene, time.clone());

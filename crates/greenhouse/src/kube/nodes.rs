@@ -52,7 +52,8 @@ pub(super) fn report(world: &World, state: &mut Everything, id: ClusterId, repor
         _ => now,
     };
     let boot_id = report.boot_id.clone();
-    let kubelet = Kubelet { machine: report.machine, boot_id, heard: now, published, silent: false, watched: true, off: false };
+    let kubelet =
+        Kubelet { machine: report.machine, boot_id, heard: now, published, silent: false, watched: true, off: false };
     cluster.kubelets.insert(report.name.clone(), kubelet);
     if report.control_plane {
         pods::static_pods(cluster, &report.name, now);

@@ -36,12 +36,7 @@ pub trait Leases: Send + Sync {
     async fn write(&self, object: &Lease) -> Result<LeaseView, LeaseTrouble>;
 
     /// One round: looks, decides, and writes what is decided, with a change of the roll if the Lease is ours. True if it was written.
-    async fn turn(
-        &self,
-        candidacy: &mut Candidacy,
-        aside: bool,
-        change: Option<&Roll>,
-    ) -> Result<bool, LeaseTrouble> {
+    async fn turn(&self, candidacy: &mut Candidacy, aside: bool, change: Option<&Roll>) -> Result<bool, LeaseTrouble> {
         let view = self.read().await?;
         candidacy.saw(now_ms(self.time()), view);
         let step = candidacy.next(now_ms(self.time()), aside);
