@@ -2,7 +2,8 @@
 
 use crate::reach::{MeshTag, Reach, Subject};
 use crate::step::{api_mark_node, key_node};
-use crate::{Error, kubernetes, nodes, objects};
+use crate::{Error, ingress, kubernetes, nodes, objects};
+use addons::WATCHER;
 use futures::future::{join_all, try_join_all};
 use plan::{AddonSeen, ApiRecord, CloudSeen, Device, MeshKey, Observed, ZoneSeen};
 use spec::{CloudPlace, Place};
@@ -55,7 +56,15 @@ async fn addons(reach: &Reach, subject: &Subject, observed: &Observed) -> BTreeM
     let wanted = reach.wish(subject).addons(observed);
     let look = |client: kube::Client| {
         let wanted = &wanted;
-        async move { objects::look(&client, wanted).await }
+        async move {
+            let mut seen = objects::look(&client, wanted).await?;
+            if let Some(watcher) = seen.get_mut(WATCHER).filter(|seen| seen.is_whole && seen.trouble.is_empty()) {
+                // One that is ready and has not written yet is no more installed than pods that are not ready.
+                let nodes = ingress::list(&client).await.unwrap_or_default();
+                watcher.trouble.extend(ingress::unpublished(&nodes));
+            }
+            Ok(seen)
+        }
     };
     kubernetes::ask(reach, subject, &observed.devices, look).await.unwrap_or_default()
 }
