@@ -108,10 +108,11 @@ impl Eyes {
     /// What fails on all nodes shall be seen on all of them before one is withdrawn: where one begins to look wrong, all the
     /// others are looked at.
     fn look_around(&mut self, now_ms: Millis, before: &BTreeSet<Target>) {
-        if self.suspects().is_subset(before) {
+        let suspects = self.suspects();
+        if suspects.is_subset(before) {
             return;
         }
-        for eye in self.targets.values_mut() {
+        for (_, eye) in self.targets.iter_mut().filter(|(target, _)| !suspects.contains(target)) {
             eye.schedule.hasten(&self.policy, now_ms);
         }
     }
