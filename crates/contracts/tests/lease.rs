@@ -31,7 +31,7 @@ struct Stage {
 
 impl Stage {
     fn now_ms(&self) -> u64 {
-        u64::try_from(self.time.elapsed().as_millis()).unwrap()
+        watcher::process::ms(&self.time)
     }
 
     fn holder(&self) -> Option<&'static str> {

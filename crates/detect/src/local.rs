@@ -26,7 +26,7 @@ pub struct Local {
     cause: Option<Cause>,
     fails: u32,
     passes: u32,
-    /// Failures since the last steady stretch, as gdnsd counts them.
+    /// Failures since the last steady stretch, or since it was last down, as gdnsd counts them.
     unsteady: u32,
 }
 
@@ -65,7 +65,13 @@ impl Local {
         }
         match self.view {
             View::Unknown => View::Up,
-            View::Down if self.passes >= policy.up_after => View::Up,
+            // The failures that made it down have been told. Did they count on, one lost probe would be an opinion, before anybody
+            // could look whether the others fail as well.
+            View::Down if self.passes >= policy.up_after => {
+                self.unsteady = 0;
+                View::Up
+            }
+            View::Up if self.unsteady >= policy.unstable_after => View::Unstable,
             // What could not hold still must first do so for longer.
             View::Unstable if self.passes >= policy.up_after.max(policy.steady_after) => View::Up,
             view => view,
@@ -79,7 +85,6 @@ impl Local {
         self.unsteady = self.unsteady.saturating_add(1);
         match self.view {
             View::Unknown | View::Up | View::Unstable if self.fails >= policy.down_after => View::Down,
-            View::Unknown | View::Up if self.unsteady >= policy.unstable_after => View::Unstable,
             view => view,
         }
     }
@@ -141,9 +146,18 @@ mod tests {
     #[test]
     fn every_second_probe_lost_is_unstable_and_stays_so_until_it_is_steady() {
         let flapping = [Outcome::Pass, FAIL].repeat(10);
-        assert_eq!(after(&flapping), View::Unstable);
+        assert_eq!(after(&[&flapping[..], &[Outcome::Pass; 1]].concat()), View::Unstable);
         assert_eq!(after(&[&flapping[..], &[Outcome::Pass; 9]].concat()), View::Unstable);
         assert_eq!(after(&[&flapping[..], &[Outcome::Pass; 10]].concat()), View::Up);
+    }
+
+    #[test]
+    fn one_failure_is_no_opinion_however_many_there_were_before() {
+        let outage = [&[Outcome::Pass][..], &[FAIL; 20], &[Outcome::Pass; 6]].concat();
+        assert_eq!(after(&[&outage[..], &[FAIL; 2]].concat()), View::Up);
+        assert_eq!(after(&[&outage[..], &[FAIL; 3]].concat()), View::Down);
+        let flapping = [Outcome::Pass, FAIL].repeat(9);
+        assert_eq!(after(&[&flapping[..], &[Outcome::Pass], &[FAIL; 2]].concat()), View::Up);
     }
 
     proptest! {

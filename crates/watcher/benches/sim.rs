@@ -1,4 +1,4 @@
-//! What the watcher promises, in virtual time: `cargo xtask bench watcher --sim [--years N] [--seeds N] [--rounds N]`.
+//! What the watcher promises, in virtual time: `cargo xtask bench watcher --sim [--years N] [--rounds N] [--seeds N] [--from SEED]`.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -27,12 +27,14 @@ struct Size {
     years: usize,
     rounds: u64,
     seeds: u64,
+    /// The first of them.
+    from: u64,
 }
 
 impl Size {
     /// What the words say; `cargo bench` adds one of its own.
     fn read(words: impl Iterator<Item = String>) -> Option<Self> {
-        let mut size = Size { years: 1_000, rounds: 200, seeds: 10_000 };
+        let mut size = Size { years: 1_000, rounds: 200, seeds: 10_000, from: 0 };
         let mut words = words.filter(|word| word != "--bench");
         while let Some(word) = words.next() {
             let number = words.next()?;
@@ -40,6 +42,7 @@ impl Size {
                 "--years" => size.years = number.parse().ok()?,
                 "--rounds" => size.rounds = number.parse().ok()?,
                 "--seeds" => size.seeds = number.parse().ok()?,
+                "--from" => size.from = number.parse().ok()?,
                 _ => return None,
             }
         }
@@ -49,7 +52,7 @@ impl Size {
 
 fn main() -> ExitCode {
     let Some(size) = Size::read(std::env::args().skip(1)) else {
-        println!("cargo xtask bench watcher --sim [--years N] [--rounds N] [--seeds N]");
+        println!("cargo xtask bench watcher --sim [--years N] [--rounds N] [--seeds N] [--from SEED]");
         return ExitCode::from(2);
     };
     let begun = Instant::now();
@@ -158,7 +161,7 @@ fn troubles(size: &Size) -> bool {
     println!("\n{} seeds of random partitions, deaths, crashes, skew, API and provider outages", size.seeds);
     let done = AtomicU64::new(0);
     let broken = each(size.seeds, |seed| {
-        let broken = sim::troubles::broken_by(seed);
+        let broken = sim::troubles::broken_by(size.from + seed);
         let done = done.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(what) = &broken {
             println!("{what}");

@@ -28,11 +28,12 @@ use async_trait::async_trait;
 use detect::{Millis, Policy};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use wire::{Line, SharedWire, Target, Time};
 
 /// Between two looks whether the last call has ended.
-const RETIRE_LOOK: std::time::Duration = std::time::Duration::from_millis(20);
+const RETIRE_LOOK: Duration = Duration::from_millis(20);
 
 /// How one vantage reaches the others. None of it takes longer than a second; `None` where nobody answers.
 #[async_trait]
@@ -153,7 +154,7 @@ impl Process {
     /// Writes nothing more once a call that is under way has ended, and gives the permit back.
     pub async fn retire(&self) {
         self.stopping.send_replace(true);
-        let limit = std::time::Duration::from_millis(self.parts.call_ms);
+        let limit = Duration::from_millis(self.parts.call_ms);
         let idle = async {
             while self.with(|mind| mind.is_writing()) {
                 self.time.sleep(RETIRE_LOOK).await;
@@ -170,7 +171,7 @@ impl Process {
 
     async fn sleep_until(&self, until_ms: Millis) {
         let wait_ms = until_ms.saturating_sub(self.now_ms());
-        self.time.sleep(std::time::Duration::from_millis(wait_ms)).await;
+        self.time.sleep(Duration::from_millis(wait_ms)).await;
     }
 
     async fn watch_scene(&self) {
@@ -206,7 +207,11 @@ impl Process {
     }
 }
 
-/// Milliseconds since the clock was made.
+/// What the others tell and what was left behind is older than a process that has just started. Its milliseconds begin so high
+/// that all of this has its own moment there: it would else be as young as the process, and be told on as such.
+const BEGINNING: Duration = Duration::from_hours(24);
+
+/// Milliseconds of the clock that only goes forward, as all of one process count them.
 pub fn ms(time: &Time) -> Millis {
-    u64::try_from(time.elapsed().as_millis()).unwrap_or(u64::MAX)
+    u64::try_from((BEGINNING + time.elapsed()).as_millis()).unwrap_or(u64::MAX)
 }

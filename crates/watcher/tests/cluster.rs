@@ -80,6 +80,9 @@ fn a_death_is_in_dns_in_time_whoever_dies() {
 
 #[test]
 fn three_hundred_seeds_of_random_trouble_break_no_rule_and_end_well() {
-    let broken: Vec<String> = (0..300).filter_map(broken_by).collect();
+    // Some that once were broken: all fall just after a trouble that was no different; the API is lost while a node is to leave, and
+    // whoever writes cannot know that it stays after all; lists hide that somebody else has deleted records.
+    let once_broken = [1_936, 2_982, 4_232, 4_329, 5_090, 5_210];
+    let broken: Vec<String> = (0..300).chain(once_broken).filter_map(broken_by).collect();
     assert!(broken.is_empty(), "{} seeds\n{}", broken.len(), broken.join("\n\n"));
 }

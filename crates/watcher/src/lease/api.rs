@@ -2,8 +2,8 @@
 
 use super::{Candidacy, LEASE, LeaseView, Step};
 use crate::permit::Roll;
+use crate::process::ms;
 use async_trait::async_trait;
-use detect::Millis;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, PostParams};
 use std::time::Duration;
@@ -38,13 +38,13 @@ pub trait Leases: Send + Sync {
     /// One round: looks, decides, and writes what is decided, with a change of the roll if the Lease is ours. True if it was written.
     async fn turn(&self, candidacy: &mut Candidacy, aside: bool, change: Option<&Roll>) -> Result<bool, LeaseTrouble> {
         let view = self.read().await?;
-        candidacy.saw(now_ms(self.time()), view);
-        let step = candidacy.next(now_ms(self.time()), aside);
+        candidacy.saw(ms(self.time()), view);
+        let step = candidacy.next(ms(self.time()), aside);
         let change = change.filter(|_| step == Step::Renew);
         let Some(object) = candidacy.draft(&step, change, self.time().now()) else { return Ok(false) };
-        let sent_ms = now_ms(self.time());
+        let sent_ms = ms(self.time());
         let view = self.write(&object).await?;
-        candidacy.wrote(sent_ms, now_ms(self.time()), view);
+        candidacy.wrote(sent_ms, ms(self.time()), view);
         Ok(true)
     }
 
@@ -52,13 +52,9 @@ pub trait Leases: Send + Sync {
     async fn release(&self, candidacy: &mut Candidacy) -> Result<(), LeaseTrouble> {
         let Some(object) = candidacy.draft_release(self.time().now()) else { return Ok(()) };
         let view = self.write(&object).await?;
-        candidacy.wrote(now_ms(self.time()), now_ms(self.time()), view);
+        candidacy.wrote(ms(self.time()), ms(self.time()), view);
         Ok(())
     }
-}
-
-fn now_ms(time: &Time) -> Millis {
-    u64::try_from(time.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The Lease in the cluster.

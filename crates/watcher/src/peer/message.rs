@@ -93,7 +93,7 @@ impl Recollection {
         Recollection { flaps: flaps.collect(), withdrawn: withdrawn.collect(), verdicts: verdicts.collect() }
     }
 
-    /// The same by another clock. What is older than that clock is as old as it.
+    /// The same by another clock.
     pub fn memory(&self, now_ms: Millis) -> Memory {
         let at = |age_ms: Millis| now_ms.saturating_sub(age_ms);
         let flaps = self
@@ -103,5 +103,25 @@ impl Recollection {
         let withdrawn = self.withdrawn.iter().map(|(age_ms, node)| (at(*age_ms), node.clone()));
         let verdicts = self.verdicts.iter().map(|(target, verdict, age_ms)| (target.clone(), (*verdict, at(*age_ms))));
         Memory { flaps: flaps.collect(), withdrawn: withdrawn.collect(), verdicts: verdicts.collect() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::ms;
+    use detect::Family;
+    use wire::{Rng, Time};
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_before_a_process_started_is_told_on_with_its_own_age() {
+        let target = Target { node: "lily".into(), family: Family::V4 };
+        let told = Recollection {
+            flaps: vec![(target.clone(), 3, 3_000_000)],
+            withdrawn: vec![(290_000, "lily".into())],
+            verdicts: vec![(target, Verdict::Down, 290_000)],
+        };
+        let now_ms = ms(&Time::starting_at(jiff::Timestamp::UNIX_EPOCH, Rng::seeded(1)));
+        assert_eq!(Recollection::of(&told.memory(now_ms), now_ms), told);
     }
 }

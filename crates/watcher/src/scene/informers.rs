@@ -13,6 +13,7 @@ mod follower;
 use super::compose::{Now, compose};
 use super::objects::{Kept, Objects, Shelf};
 use super::{PodSelector, Scene, Settings, Source};
+use crate::process::ms;
 use detect::Millis;
 use follower::Follower;
 use futures::future::{BoxFuture, join_all};
@@ -123,7 +124,7 @@ struct Standing {
 
 impl Shared {
     fn now_ms(&self) -> Millis {
-        u64::try_from(self.time.elapsed().as_millis()).unwrap_or(Millis::MAX)
+        ms(&self.time)
     }
 
     /// Looks at the state or changes it; whoever changes what is seen says so by `true`.

@@ -144,6 +144,12 @@ impl World {
         done
     }
 
+    /// Nodes of which a vantage was last told by the cluster that they leave.
+    fn told_to_leave(&self, vantage: usize) -> BTreeSet<usize> {
+        let scene = self.sights[vantage].borrow().scene.clone();
+        (0..self.nodes()).filter(|node| scene.as_ref().is_some_and(|scene| state::leaves(scene, *node))).collect()
+    }
+
     /// Who may write now.
     pub fn writer(&self) -> Option<usize> {
         (0..self.nodes()).find(|node| self.may_write(*node))

@@ -1,7 +1,7 @@
 //! The provider's calls: how long they take, what becomes of them, and who may make them at once.
 
 use super::At;
-use super::zone::Keeping;
+use super::zone::{Begun, Keeping};
 use async_trait::async_trait;
 use detect::Millis;
 use std::time::Duration;
@@ -21,7 +21,7 @@ impl Provider for At {
     async fn read(&self, _: &Line, _: &[String]) -> Result<Vec<Entry>, Trouble> {
         let (fate, at_ms, all_ms) = self.fate("read");
         self.world.sleep(at_ms).await;
-        let entries = self.world.state().zone.listed();
+        let entries = self.world.state().zone.listed(self.world.now_ms());
         self.world.sleep(all_ms - at_ms).await;
         self.answered(fate).await.map(|()| entries)
     }
@@ -29,21 +29,22 @@ impl Provider for At {
     async fn write(&self, _: &Line, change: &Change) -> Result<(), Trouble> {
         let (fate, at_ms, all_ms) = self.fate("write");
         let limit_ms = self.call_most_ms();
-        let (begun, begun_ms) = (self.begin_write(limit_ms), self.world.now_ms());
+        let call = self.begin_write(limit_ms);
+        let begun = Begun { at_ms: self.world.now_ms(), leaving: self.world.told_to_leave(self.node) };
         let arrives = matches!(fate, Fate::Done | Fate::LostAfter) && at_ms <= limit_ms;
         // A request that was sent takes effect, or not, whatever becomes of its sender meanwhile; but not after the call's
         // time, for then it was given up.
         let (at, change) = (self.clone(), change.clone());
         let effect = tokio::spawn(async move {
             if !arrives {
-                at.world.state().zone.under_way.remove(&begun);
+                at.world.state().zone.under_way.remove(&call);
                 return Ok(());
             }
             at.world.sleep(at_ms).await;
             let now_ms = at.world.now_ms();
             let mut state = at.world.state();
-            let made = state.make(begun_ms, now_ms, &change);
-            state.zone.under_way.remove(&begun);
+            let made = state.make(&begun, now_ms, &change);
+            state.zone.under_way.remove(&call);
             made
         });
         self.world.sleep(all_ms).await;

@@ -118,8 +118,7 @@ impl State {
 
     /// Whether the cluster says of a node that it leaves.
     pub(super) fn leaves(&self, node: usize) -> bool {
-        let hint = self.scene.nodes.get(&name(node)).and_then(|node| node.hint);
-        matches!(hint, Some(Hint::Leaving | Hint::Terminating))
+        leaves(&self.scene, node)
     }
 
     /// Nodes that clients are served by.
@@ -131,4 +130,9 @@ impl State {
     pub fn published(&self) -> BTreeSet<usize> {
         (0..self.up.len()).filter(|node| self.zone.holds(address(*node))).collect()
     }
+}
+
+pub(super) fn leaves(scene: &Scene, node: usize) -> bool {
+    let hint = scene.nodes.get(&name(node)).and_then(|node| node.hint);
+    matches!(hint, Some(Hint::Leaving | Hint::Terminating))
 }

@@ -41,12 +41,20 @@ impl Default for Keeping {
     }
 }
 
+/// How a call was begun.
+pub(super) struct Begun {
+    pub at_ms: Millis,
+    /// Nodes that leave, by the last that whoever makes it was told by the cluster: of what was taken back while it did not reach
+    /// the API it cannot know.
+    pub leaving: BTreeSet<usize>,
+}
+
 /// All records, whosever.
 pub struct Zone {
     pub entries: Vec<Entry>,
     pub keeping: Keeping,
     pub writes: usize,
-    /// When somebody else last took one of our records away, or made it his.
+    /// When somebody else last took one of our records away, or when a list last hid that.
     pub meddled_ms: Option<Millis>,
     next_id: u64,
     pub(super) next_call: u64,
@@ -116,8 +124,12 @@ impl Zone {
         Entry { id: self.next_id.to_string(), name, data, ttl_s, proxied, mark: Some(mark) }
     }
 
-    /// What a list shows.
-    pub(super) fn listed(&self) -> Vec<Entry> {
+    /// What a list shows. What somebody else did is news for as long as lists hide it.
+    pub(super) fn listed(&mut self, now_ms: Millis) -> Vec<Entry> {
+        let hides = |at_ms: &Millis| self.keeping.stale_from_ms.is_some_and(|from_ms| from_ms < *at_ms);
+        if self.meddled_ms.as_ref().is_some_and(hides) {
+            self.meddled_ms = Some(now_ms);
+        }
         let stale = self.keeping.stale_from_ms.and_then(|ms| self.past.iter().find(|(until_ms, _)| ms < *until_ms));
         stale.map_or(&self.entries, |(_, entries)| entries).clone()
     }
@@ -160,8 +172,8 @@ impl State {
         (0..self.up.len()).find(|node| *data == Data::Address(address(*node)))
     }
 
-    /// Makes a change whose call began then, and looks what it does to the rules.
-    pub(super) fn make(&mut self, begun_ms: Millis, now_ms: Millis, change: &Change) -> Result<(), Trouble> {
+    /// Makes a change that was begun so, and looks what it does to the rules.
+    pub(super) fn make(&mut self, begun: &Begun, now_ms: Millis, change: &Change) -> Result<(), Trouble> {
         let old = || change.delete.iter().chain(change.replace.iter().map(|(old, _)| old));
         let foreign: Vec<String> = old().filter(|entry| !is_ours(entry)).map(|entry| format!("{entry:?}")).collect();
         let before = self.zone.pool().count();
@@ -178,14 +190,14 @@ impl State {
         let gone =
             change.delete.iter().filter(|entry| entry.name == POOL).filter_map(|entry| self.node_of(&entry.data));
         for node in gone.collect::<Vec<usize>>() {
-            broken.extend(self.withdraw(begun_ms, now_ms, node));
+            broken.extend(self.withdraw(begun, now_ms, node));
         }
         self.broken.extend(broken.into_iter().map(|what| format!("at {now_ms} ms: {what}")));
         Ok(())
     }
 
-    /// A node's address has gone, by a call that began then: what that broke.
-    fn withdraw(&mut self, begun_ms: Millis, now_ms: Millis, node: usize) -> Vec<String> {
+    /// A node's address has gone, by a call that was begun so: what that broke.
+    fn withdraw(&mut self, begun: &Begun, now_ms: Millis, node: usize) -> Vec<String> {
         let since_ms = self.sick_since_ms.filter(|since_ms| now_ms - since_ms > KNOWN_MS);
         let mut broken = Vec::new();
         if since_ms.is_some() {
@@ -193,11 +205,11 @@ impl State {
         }
         // What was decided while it was to leave may be done just after.
         let left = self.hinted.get(&node).is_some_and(|at_ms| now_ms - at_ms < HASTE_MS);
-        if left || self.leaves(node) {
+        if left || self.leaves(node) || begun.leaving.contains(&node) {
             return broken;
         }
         let (fell_ms, fell) = &self.fell;
-        if fell.contains(&node) && *fell_ms < begun_ms {
+        if fell.contains(&node) && *fell_ms < begun.at_ms {
             broken.push(format!("n{node} is withdrawn though all fell with it"));
         }
         // Rule 3 is remembered by those who live on.
