@@ -87,7 +87,7 @@ fn image(root: &Path) -> Result<()> {
 
 fn run(root: &Path, args: &[&str]) -> Result<()> {
     println!("$ cargo {}", args.join(" "));
-    let status = Command::new("cargo").args(args).current_dir(root).status()?;
+    let status = ::assets::cargo().args(args).current_dir(root).status()?;
     if !status.success() {
         bail!("cargo {} failed", args.join(" "));
     }

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 /// Runs all tests, or those of the named crates. Tests that need a program that is not here say so in a file of their own
 /// and pass; with `CI=true` or `--all` what is missing is made first, and a gap is a failure.
@@ -19,7 +19,7 @@ pub fn test(root: &Path, words: &[String]) -> Result<()> {
     let skips = root.join("target").join("skipped-tests.txt");
     std::fs::create_dir_all(root.join("target"))?;
     std::fs::write(&skips, "").with_context(|| skips.display().to_string())?;
-    let mut cargo = Command::new("cargo");
+    let mut cargo = assets::cargo();
     cargo.args(["test", "--no-fail-fast"]).current_dir(root).env("BOUQUET_SKIPPED_TESTS", &skips);
     if all {
         cargo.env("CI", "true");

@@ -10,11 +10,13 @@
 #![allow(clippy::print_stdout, reason = "progress and what was skipped are told on the terminal of whoever runs tests")]
 
 mod cache;
+mod cargo;
 mod judged;
 mod make;
 mod table;
 
 pub use cache::{Cache, Program};
+pub use cargo::cargo;
 pub use judged::{Judgement, judged, judgements};
 pub use make::{Failure, Machine};
 pub use table::{Asset, Comes, TABLE, Tier, named};

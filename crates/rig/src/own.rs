@@ -3,7 +3,6 @@
 use crate::failure::{Failure, disk, output};
 use crate::image::Image;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Where a Debian, Alpine or Fedora keeps the authorities that it believes.
 const AUTHORITIES: &[&str] =
@@ -34,7 +33,7 @@ pub fn watcher(sources: &Path, profile: &str) -> Result<Image, Failure> {
 /// A binary that needs no library. Naming the target keeps the flags from what runs while it is built.
 fn build(sources: &Path, package: &str, profile: &str) -> Result<PathBuf, Failure> {
     let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
-    let mut cargo = Command::new("cargo");
+    let mut cargo = assets::cargo();
     cargo.args(["build", "--quiet", "--package", package, "--profile", profile, "--target", &target]);
     cargo.current_dir(sources).env("RUSTFLAGS", "-C target-feature=+crt-static").env_remove("CARGO_ENCODED_RUSTFLAGS");
     let folder = sources.join("target");
